@@ -1,0 +1,84 @@
+"""AI decisions you can answer for: typed, recorded, explained and proved.
+
+>>> import answerable as ans
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from answerable.decisions.answer import Abstain, Answer, Belief, Finding, Refuse, Suspend, Usage
+from answerable.decisions.case import Case, Principal
+from answerable.decisions.decider import Decider
+from answerable.decisions.deciders import default, model, person, rule
+from answerable.decisions.decision import Decision
+from answerable.decisions.fields import Key, Personal, Subject, classify
+from answerable.decisions.outcome import Attempt, NotAnswered, Outcome
+from answerable.decisions.stakes import Cost, Stakes
+from answerable.errors import (
+    AnswerableError,
+    Denied,
+    ForkedWorkspace,
+    HomeError,
+    InputError,
+    KeyReused,
+    LedgerUnavailable,
+    LockedHome,
+    NewerHome,
+    TamperFound,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from answerable.why import Why
+    from answerable.workspace import Failure, Workspace
+
+__all__ = [
+    "Abstain",
+    "Answer",
+    "AnswerableError",
+    "Attempt",
+    "Belief",
+    "Case",
+    "Cost",
+    "Decider",
+    "Decision",
+    "Denied",
+    "Failure",
+    "Finding",
+    "ForkedWorkspace",
+    "HomeError",
+    "InputError",
+    "Key",
+    "KeyReused",
+    "LedgerUnavailable",
+    "LockedHome",
+    "NewerHome",
+    "NotAnswered",
+    "Outcome",
+    "Personal",
+    "Principal",
+    "Refuse",
+    "Stakes",
+    "Subject",
+    "Suspend",
+    "TamperFound",
+    "Usage",
+    "UsageError",
+    "Why",
+    "Workspace",
+    "classify",
+    "default",
+    "model",
+    "person",
+    "rule",
+]
+
+# What opens a home imports the database layer (0.3 s): it loads when it is first asked for.
+_LATER = {"Workspace": "workspace", "Failure": "workspace", "Why": "why"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        from importlib import import_module
+
+        return getattr(import_module(f"answerable.{_LATER[name]}"), name)
+    raise AttributeError(f"module 'answerable' has no attribute {name!r}")

@@ -1,0 +1,296 @@
+"""Finds recorded cases and writes them up: an account becomes a unit of work, a record an Outcome."""
+
+import os
+import platform
+import threading
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from answerable.casefile import Account
+from answerable.decisions.account import attempt_data, belief_data, outcome_from
+from answerable.decisions.case import Principal
+from answerable.decisions.decision import Decision
+from answerable.decisions.manifest import digest, manifest
+from answerable.decisions.outcome import Outcome
+from answerable.encoding import MICRO, decode, encode, plain, seconds
+from answerable.errors import HomeError, InputError, UsageError
+from answerable.ledger.entry import HEADER_NAMES, Entry, Unit, Write, text_id
+from answerable.ledger.envelope import ELSEWHERE, part_digest, seal_clear, stand_in
+from answerable.ledger.keys import Lookup
+from answerable.ledger.leaf import make_entry
+from answerable.ledger.ledger import Ledger
+from answerable.ports import Caller, Clock, Ids, Journal
+from answerable.state import cases
+
+BLOB_BYTES = 256 * 1024  # a larger part lives in the blob store
+PART_BYTES = 16 * 1024 * 1024
+CASE_BYTES = 64 * 1024 * 1024
+_EMPTY: dict[str, Any] = dict.fromkeys(HEADER_NAMES)
+
+
+class Casebook:
+    """Over one home's journal, ledger and look-up key. dev: a definition may change under its version."""
+
+    def __init__(
+        self, *, journal: Journal, ledger: Ledger, lookup: Lookup, clock: Clock, ids: Ids, dev: bool = False
+    ) -> None:
+        self.journal, self.ledger, self.lookup, self.clock, self.ids = journal, ledger, lookup, clock, ids
+        self._dev = dev
+        self._definitions: dict[int, tuple[Decision[Any, Any], bytes]] = {}
+        self._flights: dict[tuple[str, str], Future[None]] = {}
+        self._lock = threading.Lock()
+        self._versions = {"answerable": version("answerable"), "python": platform.python_version()}
+
+    # -- definitions ---------------------------------------------------------------------------------
+
+    def register(self, decision: Decision[Any, Any]) -> bytes:
+        """Return the digest of the decision's definition; at first use it becomes an entry.
+
+        Raises UsageError if this version was recorded with another definition, unless in dev mode.
+        """
+        known = self._definitions.get(id(decision))
+        if known is not None:
+            return known[1]
+        described = manifest(decision)
+        mark = digest(described)
+        rows = self.journal.rows(cases.DEFINITIONS, {"decision": decision.name, "version": decision.version})
+        digests = [bytes(row[0]) for row in rows]
+        if digests and mark not in digests and not self._dev:
+            changed = _changed(decode(bytes(rows[0][2])), described)
+            raise UsageError(
+                f"{decision.name} version {decision.version} was recorded with another definition; "
+                f"it differs in {', '.join(changed)}",
+                next_step="give the decision a new version, or work with --dev (Workspace(dev=True))",
+            )
+        if mark not in digests:
+            entry = self.entry(
+                {
+                    "kind": "definition",
+                    "decision": decision.name,
+                    "version": decision.version,
+                    "definition": mark,
+                },
+                {"detail": described},
+            )
+            params = {
+                "decision": decision.name,
+                "version": decision.version,
+                "digest": mark,
+                "entry_id": entry.id,
+                "manifest": encode(described),
+            }
+            self.journal.submit(Unit([entry], [Write(cases.ADD_DEFINITION, params)]))
+        self._definitions[id(decision)] = (
+            decision,
+            mark,
+        )  # the decision is held, so that its id stays its own
+        return mark
+
+    # -- keys ----------------------------------------------------------------------------------------
+
+    def key_digest(self, decision: str, key: str) -> bytes:
+        """Return the keyed digest by which state and headers know a key."""
+        return self.lookup.digest("key", decision.encode(), key.encode())
+
+    def input_digest(self, data: Any) -> bytes:
+        """Return the keyed digest of a case's input."""
+        return self.lookup.digest("input", encode(data))
+
+    def keyed(self, decision: str, key: str, *, now: int | None = None) -> tuple[bytes, bytes] | None:
+        """Return (case id, input digest) of the case that holds `key`. now: only if it has not expired."""
+        params = {"decision": decision, "key_digest": self.key_digest(decision, key)}
+        for case_id, input_digest, expires in self.journal.rows(cases.KEYED, params):
+            if now is None or expires > now:
+                return bytes(case_id), bytes(input_digest)
+        return None
+
+    @asynccontextmanager
+    async def turn(self, decision: str, key: str, caller: Caller, deadline: float) -> AsyncIterator[None]:
+        """Let one case of a key through at a time in this process; the others wait until `deadline`."""
+        mine: Future[None] = Future()
+        while True:
+            with self._lock:
+                flying = self._flights.setdefault((decision, key), mine)
+            if flying is mine:
+                break
+            left = deadline - self.clock.monotonic()
+            if left <= 0:
+                break  # the journal decides which of the two is recorded
+            await caller.wait(flying, left)
+        try:
+            yield
+        finally:
+            if flying is mine:
+                with self._lock:
+                    del self._flights[decision, key]
+                mine.set_result(None)
+
+    # -- writing -------------------------------------------------------------------------------------
+
+    def unit(self, account: Account, outcome: Outcome[Any], took: int) -> Unit:
+        """Return what makes a case durable: its entry, its key, its links, its wait for a person."""
+        decision, request = account.decision, account.request
+        key_digest = None if account.key is None else self.key_digest(decision.name, account.key)
+        usages = [attempt.usage for attempt in outcome.attempts]
+        header = {
+            "id": account.id,
+            "at": account.at,
+            "kind": "decision",
+            "case_id": account.id,
+            "parent": request.parent,
+            "thread": request.thread,
+            "decision": decision.name,
+            "version": decision.version,
+            "definition": self.register(decision),
+            "status": outcome.status,
+            "label": label_text(decision, outcome.output),
+            "confidence": outcome.confidence,
+            "made_by": outcome.decider,
+            "degraded": outcome.degraded,
+            "fault": account.fault,
+            "principal": request.principal.id,
+            "purpose": request.purpose or decision.purpose,
+            "policy": account.policy,
+            "stage": account.stage,
+            "key_digest": key_digest,
+            "latency_us": took,
+            "cost": sum(u.cost for u in usages),
+            "currency": decision.stakes.currency,
+            "tokens_in": sum(u.tokens_in for u in usages) or None,
+            "tokens_out": sum(u.tokens_out for u in usages) or None,
+            "model": next((u.model for u in reversed(usages) if u.model), None),
+        }
+        parts = {
+            "input": account.data,
+            "reads": plain(request.reads),
+            "attempts": [attempt_data(a) for a in outcome.attempts],
+            "output": {
+                "output": plain(outcome.output),
+                "proposal": plain(outcome.proposal),
+                "due": account.due_at,
+                "reason": outcome.reason,
+                "reasons": [a.reason for a in account.settled_by],
+                "beliefs": {
+                    n: belief_data(b) for a in account.settled_by for n, b in account.beliefs_of(a).items()
+                },
+            },
+            "versions": self._versions,
+            "detail": {"key": account.key, "principal": principal_data(request.principal)},
+        }
+        entry = self.entry(header, {n: v for n, v in parts.items() if v not in (None, [])})
+        return Unit([entry], list(self._writes(account, key_digest)))
+
+    def _writes(self, account: Account, key_digest: bytes | None) -> list[Write]:
+        decision, writes = account.decision, []
+        if key_digest is not None and account.fault not in ("denied", "cancelled"):
+            params = {
+                "decision": decision.name,
+                "key_digest": key_digest,
+                "case_id": account.id,
+                "input_digest": self.input_digest(account.data),
+                "expires": account.at + round(seconds(decision.keep_key) * MICRO),
+                "now": account.at,
+            }
+            writes.append(Write(cases.TAKE_KEY, params, expect=1, clash="key"))
+        if account.suspended is not None:
+            then = account.suspended.then
+            params = {
+                "case_id": account.id,
+                "decision": decision.name,
+                "queue": account.suspended.queue,
+                "opened": account.at,
+                "due": account.due_at,
+                "fallback": None if then is None else encode(then),
+                "state": "open",
+                "resolution": None,
+            }
+            writes.append(Write(cases.ADD_PENDING, params))
+        if account.request.parent is not None:
+            writes.append(link(account.request.parent, account.id, "case"))
+        return writes
+
+    def entry(self, header: Mapping[str, Any], parts: Mapping[str, Any]) -> Entry:
+        """Return an entry with a fresh id and the present time where `header` has none, its parts sealed.
+
+        Raises InputError for a part over 16 MiB. Parts over 256 KiB are written to the blob store first.
+        """
+        full = {**_EMPTY, "at": self.clock.now(), **header}
+        full["id"] = full["id"] or self.ids.new()
+        salts = os.urandom(16 * len(parts))
+        sealed: dict[str, bytes] = {}
+        total = 0
+        for i, (name, value) in enumerate(parts.items()):
+            body = encode(value, what=name)
+            total += len(body)
+            if len(body) > PART_BYTES or total > CASE_BYTES:
+                raise InputError(
+                    f"the {name} has {len(body):,} bytes; a part may have {PART_BYTES:,}, all {CASE_BYTES:,}",
+                    next_step="send a reference to the large value instead of the value",
+                )
+            envelope = seal_clear(body, salts[16 * i : 16 * i + 16])
+            if len(envelope) > BLOB_BYTES:
+                mark = part_digest(name, envelope)
+                self.ledger.blobs.put(mark, envelope)
+                envelope = stand_in(ELSEWHERE, mark)
+            sealed[name] = envelope
+        return make_entry(full, sealed)
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    def outcome(
+        self, case_id: bytes, decision: Decision[Any, Any] | None, *, replayed: bool = False
+    ) -> Outcome[Any]:
+        """Return the case's outcome as it stands now: its resolution where there is one.
+
+        Raises HomeError if this home has no such record.
+        """
+        stored = self.ledger.get(case_id)
+        if stored is None or stored.entry.header["kind"] != "decision":
+            raise HomeError(
+                f"no record {text_id(case_id)} is in this home",
+                next_step="check the id and the home with `answerable records`",
+            )
+        header = dict(stored.entry.header)
+        output = self.ledger.body(stored, "output")
+        attempts = self.ledger.body(stored, "attempts")
+        for child, kind in self.children(case_id):
+            if kind == "resolution" and (found := self.ledger.get(child)) is not None:
+                ended = found.entry.header
+                header.update({n: ended[n] for n in ("status", "made_by", "confidence", "degraded")})
+                output = self.ledger.body(found, "output")
+        return outcome_from(header, text_id(case_id), output, attempts, decision, replayed=replayed)
+
+    def children(self, parent: bytes) -> Sequence[tuple[bytes, str]]:
+        """Return (entry id, kind) of everything that followed from an entry, oldest first."""
+        return [(bytes(child), kind) for child, kind in self.journal.rows(cases.CHILDREN, {"parent": parent})]
+
+
+def link(parent: bytes, child: bytes, kind: str) -> Write:
+    """Return the write that lets *why* find `child` from `parent`."""
+    return Write(cases.ADD_LINK, {"parent": parent, "child": child, "kind": kind})
+
+
+def label_text(decision: Decision[Any, Any], output: Any) -> str | None:
+    """Return the label field's value as lists show it; None if there is none or it is no plain text."""
+    if output is None or decision.label_field is None:
+        return None
+    value = plain(getattr(output, decision.label_field))
+    text = {True: "true", False: "false"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    return text if value is not None and text.isprintable() else None
+
+
+def principal_data(principal: Principal) -> dict[str, Any]:
+    """Return a principal as a record keeps it."""
+    return {
+        "id": principal.id,
+        "roles": list(principal.roles),
+        "verified": principal.verified,
+        "on_behalf_of": principal.on_behalf_of,
+    }
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return [name for name in new if old.get(name) != new[name]]

@@ -1,0 +1,58 @@
+"""One input put to a decision, and who asks."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from answerable.errors import UsageError
+
+T = TypeVar("T")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]*:[A-Za-z0-9._:\-/]{1,200}")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts: an opaque id such as "service:web" or "user:4711", never a name or an e-mail address.
+
+    verified: whether a credential was checked; an asserted principal is only what the caller says.
+    on_behalf_of: the principal for whom this one acts. Raises UsageError for an id of another form.
+    """
+
+    id: str
+    roles: tuple[str, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    verified: bool = False
+    on_behalf_of: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in (self.id, self.on_behalf_of):
+            if name is not None and not _ID.fullmatch(name):
+                raise UsageError(
+                    f"the principal {name!r} is not an opaque id",
+                    next_step='use "kind:id", such as "service:web" or "user:4711", with no e-mail in it',
+                )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case(Generic[T]):
+    """What a decider gets.
+
+    input: validated, real values. answered: fields that earlier deciders settled. `remaining` is the time
+    left in seconds, read from the case's one deadline.
+    """
+
+    id: str
+    decision: str
+    input: T
+    principal: Principal
+    purpose: str
+    key: str | None
+    clock: Callable[[], float]  # seconds, monotonic
+    deadline: float  # a reading of `clock`
+    answered: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the case's deadline, never below 0."""
+        return max(0.0, self.deadline - self.clock())

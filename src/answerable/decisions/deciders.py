@@ -1,0 +1,200 @@
+"""The built-in deciders: `rule`, `model`, `default` and `person`; each returns a Decider."""
+
+import hashlib
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from answerable.decisions.answer import Abstain, Answer, Belief, Suspend
+from answerable.decisions.case import Case
+from answerable.decisions.decider import Decider, Run, code_digest
+from answerable.decisions.fields import Field
+from answerable.decisions.rule_sql import SqlRule
+from answerable.decisions.rule_table import TableRule
+from answerable.encoding import encode, seconds
+from answerable.errors import UsageError, did_you_mean
+
+
+def rule(
+    what: Run | str | Mapping[str, str] | None = None,
+    *,
+    field: str | None = None,
+    table: str | Path | None = None,
+    name: str | None = None,
+    version: str | None = None,
+) -> Decider:
+    """Return a decider that costs microseconds and runs inline: its answers are asserted, not measured.
+
+    what: a function of the case; or an SQL expression over the input's top-level fields (SQLite's
+    dialect) that gives `field`; or field -> expression for several. NULL abstains. table: instead, the
+    path of a decision table (CSV): a column per input field holds a condition, `answer.FIELD` columns
+    hold the answer, `reason` why; the first row whose conditions all hold wins. version: defaults to
+    the start of the digest of the source. A rule is not interrupted: put slow code in a `model`.
+    """
+    if (what is None) == (table is None):
+        raise UsageError("a rule needs one of a function, an expression or a table", next_step="give one")
+    if table is not None:
+        run: Any = TableRule.read(Path(table))
+        name = name or Path(table).stem
+    elif callable(what):
+        run, name = what, name or getattr(what, "__name__", type(what).__name__)
+    elif isinstance(what, Mapping):
+        run = SqlRule(dict(what))
+    else:
+        if field is None:
+            raise UsageError(f"the expression {what!r} names no field", next_step='add field="FIELD"')
+        run = SqlRule({field: str(what)})
+    digest = getattr(run, "digest", None) or code_digest(run)
+    return Decider(
+        name=name or "sql",
+        kind="rule",
+        run=run,
+        version=version or digest[:8],
+        digest=digest,
+        inline=True,
+        reason=_first_line(what) if callable(what) else "",
+        bind=getattr(run, "bind", None),
+    )
+
+
+def model(
+    what: Run | Mapping[str, Any],
+    *,
+    version: str,
+    features: Callable[[Any], Any] | None = None,
+    calibration: str | None = None,
+    name: str | None = None,
+    timeout: float | str | timedelta | None = None,
+) -> Decider:
+    """Return a decider around one callable, or around one scikit-learn-like estimator a field.
+
+    what: a sync or async function of the case; or field -> estimator with `predict`, and
+    `predict_proba` and `classes_` where it measures. features: input -> one row for the estimators.
+    version: of the trained artefact. calibration: "NAME@VERSION" if its probabilities are calibrated;
+    only then is the value of least expected cost chosen over the most likely one. timeout: seconds or
+    "4s"; it is abandoned then, and in any case at the deadline.
+    """
+    if isinstance(what, Mapping):
+        if features is None:
+            raise UsageError("estimators need features", next_step="give features=, a function of the input")
+        measured = f"calibrated@{calibration}" if calibration else "raw"
+        run: Any = Estimators(dict(what), features, measured)
+        digest = run.digest
+    else:
+        run, digest = what, code_digest(what)
+    called = name or str(getattr(run, "__name__", "model"))
+    return Decider(
+        name=called,
+        kind="model",
+        run=run,
+        version=version,
+        digest=digest,
+        timeout=None if timeout is None else seconds(timeout, what="timeout"),
+        reason=f"{called} chose it",
+        bind=getattr(run, "bind", None),
+        settings=(("calibration", calibration),),
+    )
+
+
+def default(output: Any, *, name: str = "default", reason: str = "the declared default") -> Decider:
+    """Return the decider of last resort: always `output`, or what is missing; the answer is degraded."""
+    digest = hashlib.sha256(encode(output, what="default")).hexdigest()
+
+    def run(case: Case[Any]) -> Any:
+        return Answer(output, reason=reason)
+
+    return Decider(
+        name=name, kind="default", run=run, version=digest[:8], digest=digest, inline=True, reason=reason
+    )
+
+
+def person(
+    *,
+    queue: str,
+    within: float | str | timedelta,
+    then: Any = None,
+    name: str = "person",
+) -> Decider:
+    """Return the decider that suspends: somebody from `queue` answers later, by `ws.resolve`.
+
+    within: time for it (seconds, "4h"); it survives a restart. then: the output applied when it is
+    over, or None to leave the case open.
+    """
+    due = seconds(within, what="within")
+    settings = (("queue", queue), ("within", due), ("then", then))
+    digest = hashlib.sha256(encode(settings, what="person")).hexdigest()
+
+    def run(case: Case[Any]) -> Suspend:
+        return Suspend(queue=queue, within=due, then=then, reason=f"a person from {queue} decides")
+
+    return Decider(
+        name=name,
+        kind="person",
+        run=run,
+        version=digest[:8],
+        digest=digest,
+        inline=True,
+        settings=settings,
+    )
+
+
+def _first_line(what: Any) -> str:
+    text = (getattr(what, "__doc__", None) or "").strip()
+    return text.splitlines()[0] if text else ""
+
+
+class Estimators:
+    """Runs one estimator a field on the features of a case's input."""
+
+    def __init__(self, estimators: dict[str, Any], features: Callable[[Any], Any], measured: str) -> None:
+        self.estimators, self.features, self.measured = estimators, features, measured
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the trained artefacts and of the feature code."""
+        try:
+            body = pickle.dumps(sorted(self.estimators.items()), protocol=5)
+        except Exception as exc:  # an estimator may hold anything; a lambda inside does not pickle
+            raise UsageError(
+                f"the estimators have no digest: {exc}", next_step="use estimators that can be pickled"
+            ) from exc
+        return hashlib.sha256(body + code_digest(self.features).encode()).hexdigest()
+
+    def bind(self, inputs: Sequence[Field], outputs: Sequence[Field]) -> None:
+        """Check that every estimator answers a field of the output."""
+        for name in self.estimators:
+            if name not in {f.path for f in outputs}:
+                raise UsageError(
+                    f"an estimator answers {name!r}, which is no output field",
+                    next_step=did_you_mean(name, [f.path for f in outputs]),
+                )
+
+    def __call__(self, case: Case[Any]) -> Answer[Any] | Abstain:
+        """Return the most likely value of each field that is still open, with its distribution."""
+        row = [self.features(case.input)]
+        output: dict[str, Any] = {}
+        beliefs: dict[str, Belief] = {}
+        for name, estimator in self.estimators.items():
+            if name in case.answered:
+                continue
+            if hasattr(estimator, "predict_proba"):
+                ps = [float(p) for p in estimator.predict_proba(row)[0]]
+                values = [_python(c) for c in estimator.classes_]
+                best = max(range(len(ps)), key=ps.__getitem__)
+                output[name] = values[best]
+                beliefs[name] = Belief(
+                    p=min(1.0, ps[best]),
+                    distribution=dict(zip(values, ps, strict=True)),
+                    measured=self.measured,
+                )
+            else:
+                output[name] = _python(estimator.predict(row)[0])
+                beliefs[name] = Belief(measured="none")
+        return Answer(output, beliefs=beliefs) if output else Abstain("every field is answered")
+
+
+def _python(value: Any) -> Any:
+    """Turn a numpy scalar into Python's."""
+    return value.item() if hasattr(value, "item") else value

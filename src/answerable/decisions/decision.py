@@ -1,0 +1,156 @@
+"""The Decision: a named, versioned, owned, typed question the software answers. A pure value."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel
+
+from answerable.decisions.answer import Answer, Finding
+from answerable.decisions.case import Case
+from answerable.decisions.decider import Decider
+from answerable.decisions.fields import Field, fields_of
+from answerable.decisions.stakes import Stakes
+from answerable.encoding import seconds
+from answerable.errors import UsageError, did_you_mean
+
+I = TypeVar("I", bound=BaseModel)  # noqa: E741 - input, beside O for output
+O = TypeVar("O", bound=BaseModel)  # noqa: E741
+Check = Callable[[Case[Any], Answer[Any]], Finding | None]
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_SAMPLE = re.compile(r"sample:(0(\.\d+)?|1(\.0+)?)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision(Generic[I, O]):
+    """A question with its input, output, stakes and the deciders that may answer it, in order.
+
+    name: kebab-case, at most 64 characters. version: of this definition; another definition under the
+    same version is refused. label: the output field that lists show; the first class or flag otherwise.
+    deadline: for the automatic part (seconds or "8s"). unmeasured: what an answer of a model without a
+    measured probability gets: "review", "accept" or "sample:RATE" (that share is reviewed).
+    keep_key: how long a key returns its recorded outcome. Raises UsageError at construction for
+    everything that names a field or value which does not exist, with what was probably meant.
+    """
+
+    name: str
+    version: str
+    question: str
+    input: type[I]
+    output: type[O]
+    owner: str
+    purpose: str
+    stakes: Stakes
+    deciders: Sequence[Decider]
+    checks: Sequence[Check] = ()
+    label: str | None = None
+    deadline: float | str | timedelta = 30.0
+    unmeasured: Literal["review", "accept"] | str = "review"
+    keep_key: float | str | timedelta = "7d"
+
+    def __post_init__(self) -> None:
+        self._check_words()
+        self._check_fields()
+        self._check_stakes()
+        names = [d.name for d in self.deciders]
+        if not names:
+            raise UsageError(f"{self.name} has no decider", next_step="add a rule, a model or a default")
+        for decider in self.deciders:
+            if names.count(decider.name) > 1:
+                raise UsageError(
+                    f"{self.name} has two deciders named {decider.name!r}", next_step="give one a name="
+                )
+            if decider.bind is not None:
+                decider.bind(self.input_fields, self.output_fields)
+
+    def _check_words(self) -> None:
+        if not _NAME.fullmatch(self.name) or len(self.name) > 64:
+            raise UsageError(
+                f"the decision name {self.name!r} is not kebab-case",
+                next_step='use lower-case words joined by hyphens, such as "route-ticket"',
+            )
+        for field in ("version", "question", "owner", "purpose"):
+            text = getattr(self, field)
+            if not isinstance(text, str) or not text.strip() or not text.isprintable():
+                raise UsageError(
+                    f"{self.name}: {field} is {text!r}", next_step=f"say the {field} in one line"
+                )
+        seconds(self.deadline, what="deadline")
+        seconds(self.keep_key, what="keep_key")
+        if self.unmeasured not in ("review", "accept") and not _SAMPLE.fullmatch(self.unmeasured):
+            raise UsageError(
+                f"unmeasured is {self.unmeasured!r}", next_step='use "review", "accept" or "sample:0.05"'
+            )
+
+    def _check_fields(self) -> None:
+        for role, model in (("input", self.input), ("output", self.output)):
+            if not (isinstance(model, type) and issubclass(model, BaseModel) and model.model_fields):
+                raise UsageError(
+                    f"{self.name}: {role} is {model!r}", next_step="give a pydantic model with a field"
+                )
+        if self.label is not None:
+            self._output_field(self.label, "the label")
+
+    def _check_stakes(self) -> None:
+        for cost in self.stakes.costs:
+            field = self._output_field(cost.field, "a cost")
+            for value in (cost.truth, cost.answer):
+                self._value(field, value, "a cost")
+        for name, values in self.stakes.never_automatic.items():
+            field = self._output_field(name, "never_automatic")
+            for value in values:
+                self._value(field, value, "never_automatic")
+
+    def _output_field(self, name: str, who: str) -> Field:
+        for field in self.output_fields:
+            if field.path == name:
+                return field
+        raise UsageError(
+            f"{self.name}: {who} names {name!r}, which is no output field",
+            next_step=did_you_mean(name, [f.path for f in self.output_fields]),
+        )
+
+    def _value(self, field: Field, value: Any, who: str) -> None:
+        if field.values and value not in field.values:
+            raise UsageError(
+                f"{self.name}: {who} names {value!r}, which {field.path} cannot be",
+                next_step=did_you_mean(str(value), map(str, field.values)),
+            )
+
+    @cached_property
+    def input_fields(self) -> tuple[Field, ...]:
+        """The input's fields, described."""
+        return fields_of(self.input)
+
+    @cached_property
+    def output_fields(self) -> tuple[Field, ...]:
+        """The output's fields, described."""
+        return fields_of(self.output)
+
+    @cached_property
+    def output_names(self) -> tuple[str, ...]:
+        """The output's top-level field names, in order."""
+        return tuple(f.path for f in self.output_fields)
+
+    @cached_property
+    def key_fields(self) -> tuple[str, ...]:
+        """The input fields by which the outside world knows a case."""
+        return tuple(f.path for f in self.input_fields if "Key" in f.classes)
+
+    @cached_property
+    def label_field(self) -> str | None:
+        """The output field that lists show."""
+        return self.label or next((f.path for f in self.output_fields if f.kind in ("class", "flag")), None)
+
+    def decider(self, name: str) -> Decider:
+        """Return the decider called `name`. Raises UsageError with what was probably meant."""
+        for decider in self.deciders:
+            if decider.name == name:
+                return decider
+        raise UsageError(
+            f"{self.name} has no decider {name!r}",
+            next_step=did_you_mean(name, [d.name for d in self.deciders]),
+        )

@@ -1,0 +1,148 @@
+"""What a field of an input or output is: its kind, its possible values and how it is classified.
+
+A model's description is our own and stable, so that a definition's digest does not move with a library.
+"""
+
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A word put on a field with `Annotated`: it says what the field means to the outside world."""
+
+    word: str
+
+    def __repr__(self) -> str:
+        return self.word
+
+
+Key = Mark("Key")  # the outside world knows a case by this field (several fields together form one key)
+Subject = Mark("Subject")  # the person the case is about: the erasure key
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """Classifies a field as personal data of one kind, such as Personal("email")."""
+
+    kind: str
+    free_text: ClassVar["Personal"]
+
+    @property
+    def word(self) -> str:
+        """The class as the definition records it."""
+        return f"Personal:{self.kind}"
+
+
+Personal.free_text = Personal("free-text")
+
+_classified: dict[type[BaseModel], Mapping[str, tuple[Mark | Personal, ...]]] = {}
+
+
+def classify(
+    model: type[BaseModel], classes: Mapping[str, Mark | Personal | tuple[Mark | Personal, ...]]
+) -> type[BaseModel]:
+    """Mark fields of a `model` one may not edit, as `Annotated` would; return the model.
+
+    classes: field name -> one mark or several. Unknown names raise UsageError when a Decision uses it.
+    """
+    _classified[model] = {n: c if isinstance(c, tuple) else (c,) for n, c in classes.items()}
+    return model
+
+
+Kind = Literal["class", "flag", "number", "set", "time", "key", "text", "record"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Field:
+    """One field as a definition describes it; `values` are the choices of a class or flag, in order."""
+
+    path: str
+    kind: Kind
+    required: bool
+    values: tuple[Any, ...] = ()
+    constraints: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    fields: tuple["Field", ...] = ()
+
+
+def fields_of(model: type[BaseModel], *, path: str = "", _seen: tuple[type, ...] = ()) -> tuple[Field, ...]:
+    """Describe the fields of `model` in declared order; a model within itself is named, not repeated."""
+    if model in _seen:
+        return ()
+    extra = _classified.get(model, {})
+    return tuple(
+        _field(f"{path}{name}", info, extra.get(name, ()), (*_seen, model))
+        for name, info in model.model_fields.items()
+    )
+
+
+def _field(path: str, info: FieldInfo, extra: tuple[Mark | Personal, ...], seen: tuple[type, ...]) -> Field:
+    marks = [m for m in (*info.metadata, *extra) if isinstance(m, Mark | Personal)]
+    constraints = [repr(m) for m in info.metadata if not isinstance(m, Mark | Personal)]
+    kind, values, nested = _kind(info.annotation)
+    if Key in marks:
+        kind = "key"
+    return Field(
+        path=path,
+        kind=kind,
+        required=info.is_required(),
+        values=values,
+        constraints=tuple(sorted(constraints)),
+        classes=tuple(sorted(m.word for m in marks)),
+        fields=tuple(f for model in nested for f in fields_of(model, path=f"{path}.", _seen=seen)),
+    )
+
+
+def _kind(annotation: Any) -> tuple[Kind, tuple[Any, ...], tuple[type[BaseModel], ...]]:
+    """Return the kind, the values and the nested models of a type."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _kind(get_args(annotation)[0])
+    if origin is Literal:
+        return "class", get_args(annotation), ()
+    if origin in (Union, types.UnionType):
+        arms = [_kind(a) for a in get_args(annotation) if a is not type(None)]
+        if len(arms) == 1:
+            return arms[0]
+        return "record" if any(a[2] for a in arms) else "text", (), tuple(m for a in arms for m in a[2])
+    if origin in (list, set, frozenset, tuple, dict):
+        return "set", (), tuple(_models_in(annotation))
+    if isinstance(annotation, type):
+        return _plain_kind(annotation)
+    return "text", (), ()
+
+
+def _plain_kind(annotation: type) -> tuple[Kind, tuple[Any, ...], tuple[type[BaseModel], ...]]:
+    if issubclass(annotation, bool):
+        return "flag", (False, True), ()
+    if issubclass(annotation, Enum):
+        return "class", tuple(member.value for member in annotation), ()
+    if issubclass(annotation, BaseModel):
+        return "record", (), (annotation,)
+    if issubclass(annotation, int | float | Decimal):
+        return "number", (), ()
+    if issubclass(annotation, datetime | date | time | timedelta):
+        return "time", (), ()
+    if issubclass(annotation, list | set | frozenset | tuple | dict):
+        return "set", (), ()
+    if issubclass(annotation, UUID):
+        return "key", (), ()
+    return "text", (), ()
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    for arg in get_args(annotation):
+        if isinstance(arg, type) and issubclass(arg, BaseModel):
+            yield arg
+        else:
+            yield from _models_in(arg)

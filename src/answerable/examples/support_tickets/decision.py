@@ -1,0 +1,87 @@
+"""The decision of the support demo: how urgent is a ticket, and which team takes it?"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel
+
+import answerable as ans
+
+
+class Ticket(BaseModel):
+    """One support ticket as it comes in."""
+
+    number: Annotated[str, ans.Key]
+    customer_id: Annotated[str, ans.Subject]
+    email: Annotated[str, ans.Personal("email")]
+    body: Annotated[str, ans.Personal.free_text]
+    product: str
+
+
+class Route(BaseModel):
+    """Where a ticket goes."""
+
+    urgency: Literal["low", "normal", "high"]
+    team: Literal["billing", "shipping", "account", "technical"]
+
+
+SAFE = Route(urgency="high", team="technical")  # what nobody can judge is looked at first
+
+STAKES = ans.Stakes(
+    "USD",
+    wrong=2.0,  # a ticket that goes to the wrong team, or in the wrong order
+    review=5.0,  # five minutes of a team lead
+    severity="financial",
+    costs=[  # a real emergency that waits
+        ans.Cost("urgency", truth="high", answer="low", amount=40.0),
+        ans.Cost("urgency", truth="high", answer="normal", amount=25.0),
+    ],
+)
+
+
+def security_words(case: ans.Case[Ticket]) -> Route | ans.Abstain:
+    """Names an account takeover."""
+    if "hacked" in case.input.body.lower():
+        return Route(urgency="high", team="account")
+    return ans.Abstain("no security word")
+
+
+def text_of(ticket: Ticket) -> str:
+    """Return what the model reads."""
+    return f"{ticket.product} {ticket.body}"
+
+
+def train(history: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
+    """Return an estimator a field, trained on (text, urgency, team) of past tickets."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    texts = [text for text, _, _ in history]
+    estimators = {}
+    for place, field in enumerate(("urgency", "team"), start=1):
+        words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+        estimators[field] = make_pipeline(words, LogisticRegression(C=5.0, max_iter=500))
+        estimators[field].fit(texts, [row[place] for row in history])
+    return estimators
+
+
+def build(estimators: dict[str, Any], *, seed: int) -> ans.Decision[Ticket, Route]:
+    """Return the decision around trained estimators; seed: of the history they learned from."""
+    return ans.Decision(
+        name="route-ticket",
+        version=f"1.{seed}",
+        label="urgency",
+        question="How urgent is this support ticket, and which team takes it?",
+        input=Ticket,
+        output=Route,
+        owner="support-ops",
+        purpose="customer-support",
+        deadline=8.0,
+        stakes=STAKES,
+        deciders=[
+            ans.rule(security_words),
+            ans.model(estimators, features=text_of, version=f"seed-{seed}"),
+            ans.default(SAFE, reason="nobody could say, so it is treated as urgent"),
+        ],
+    )

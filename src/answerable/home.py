@@ -1,0 +1,258 @@
+"""A home: the folder of one tenant's ledger, keys and state; and the project file that names it.
+
+home.toml        what this home is; the only truth
+journal.db       the log's tail and the state tables (or a PostgreSQL database)
+segments/        sealed entries, day=YYYY-MM-DD/*.parquet
+blobs/           parts over 256 KiB
+checkpoints/     kept signed heads
+secrets/         signing.pem and lookup.key, mode 0600
+"""
+
+import json
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from answerable import formats
+from answerable.errors import HomeError, NewerHome, UsageError, did_you_mean
+from answerable.ledger.keys import Lookup, make_signing_key
+
+HOME_FILE = "home.toml"
+PROJECT_FILE = "answerable.toml"
+CREATE_LOCK = "home.lock"
+HOME_VARIABLE = "ANSWERABLE_HOME"
+DURABILITIES = ("FULL", "NORMAL")
+FORMATS = {
+    "home": formats.HOME,
+    "leaf": formats.LEAF,
+    "envelope": formats.ENVELOPE,
+    "segment": formats.SEGMENT,
+    "state": formats.STATE,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Home:
+    """What home.toml says. id: 16 bytes. journal: "sqlite:FILE", a PostgreSQL URL, or "env:NAME" of one."""
+
+    folder: Path
+    id: bytes
+    origin: str
+    journal: str = "sqlite:journal.db"
+    segments: str = "segments"
+    durability: str = "FULL"
+    signing_key: str = "file:secrets/signing.pem"
+
+    @property
+    def lookup_key(self) -> Path:
+        """Where the look-up key is."""
+        return self.folder / "secrets" / "lookup.key"
+
+    def journal_url(self, env: Mapping[str, str]) -> str:
+        """Return the journal's URL. Raises HomeError if the environment does not hold it."""
+        if not self.journal.startswith("env:"):
+            return self.journal
+        name = self.journal.removeprefix("env:")
+        if name not in env:
+            raise HomeError(f"the journal's URL is not in the environment as {name}", next_step=f"set {name}")
+        return env[name]
+
+
+def create_home(folder: Path, *, journal: str = "sqlite:journal.db", durability: str = "FULL") -> Home:
+    """Make a home in `folder`, which must be new or empty. Raises HomeError if it cannot be made."""
+    if not _is_empty(folder):
+        raise _no_home(folder)
+    home_id = secrets.token_bytes(16)
+    home = Home(
+        folder=folder.absolute(),
+        id=home_id,
+        origin=f"answerable.local/{home_id.hex()[:16]}",
+        journal=journal,
+        durability=durability,
+    )
+    try:
+        for name in ("", "segments", "blobs", "checkpoints", "policies", "secrets"):
+            (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_signing_key(folder / "secrets" / "signing.pem")
+        Lookup.make(home.lookup_key)
+    except OSError as exc:
+        raise HomeError(
+            f"the home {folder} cannot be made: {exc.strerror or exc}",
+            next_step="name a folder you can write to",
+        ) from exc
+    return home
+
+
+def may_become_home(folder: Path) -> bool:
+    """Say whether `folder` is new or empty, or a home that another process may just be making.
+
+    Whoever goes on takes CREATE_LOCK, looks again for home.toml, and only then makes the home.
+    """
+    try:
+        return (folder / CREATE_LOCK).exists() or _is_empty(folder)
+    except OSError:  # nobody may look inside: opening it says so
+        return False
+
+
+def _is_empty(folder: Path) -> bool:
+    if not folder.exists():
+        return True
+    return folder.is_dir() and all(path.name == CREATE_LOCK for path in folder.iterdir())
+
+
+def _no_home(folder: Path) -> HomeError:
+    """Return the error for a folder without home.toml that is not empty."""
+    if (folder / "secrets").is_dir() or (folder / "journal.db").exists():
+        # Never made anew here: the ledger of the old home may be all that is left of it.
+        return HomeError(
+            f"{folder} has no {HOME_FILE}: it was lost, or making or restoring this home was interrupted",
+            next_step=f"put {HOME_FILE} back from a backup; if the home was never used, empty the folder",
+        )
+    return HomeError(
+        f"{folder} is neither a home nor empty", next_step=f"name an empty folder, or one with a {HOME_FILE}"
+    )
+
+
+def write_home(home: Home) -> None:
+    """Write home.toml, last and whole: a folder without it is not yet a home."""
+    text = (
+        "# The only truth about this home. Keep it and `secrets/` with every backup.\n"
+        f"id = {_quoted(home.id.hex())}\n"
+        f"origin = {_quoted(home.origin)}   # names the log in checkpoints\n"
+        f"journal = {_quoted(home.journal)}\n"
+        f"segments = {_quoted(home.segments)}\n"
+        f"durability = {_quoted(home.durability)}   # FULL survives a power cut, NORMAL a crash\n"
+        f'signing_key = {_quoted(home.signing_key)}   # or "env:NAME"; PEM, Ed25519\n\n'
+        "[formats]\n" + "".join(f"{name} = {number}\n" for name, number in FORMATS.items())
+    )
+    partial = home.folder / f"{HOME_FILE}.partial"
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(home.folder / HOME_FILE)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)  # a JSON string is a TOML basic string
+
+
+def open_home(folder: Path, *, older: bool = False) -> Home:
+    """Read a home. older: also one that `answerable upgrade` has not brought up to this version yet.
+
+    Raises NewerHome if a newer version wrote it, HomeError if it is damaged, missing or older.
+    """
+    path = folder / HOME_FILE
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if may_become_home(folder) and _is_empty(folder):
+            raise HomeError(
+                f"there is no home in {folder}",
+                next_step=f"name the folder that holds {HOME_FILE}, or make one",
+            ) from None
+        raise _no_home(folder) from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise HomeError(f"{path} cannot be read: {exc}", next_step="restore it from a backup") from exc
+    found = data.get("formats")
+    for name, ours in FORMATS.items():
+        _check_format(path, name, found.get(name) if isinstance(found, dict) else None, ours, older=older)
+    try:
+        home = Home(
+            folder=folder.absolute(),
+            id=bytes.fromhex(data["id"]),
+            origin=str(data["origin"]),
+            journal=str(data["journal"]),
+            segments=str(data.get("segments", "segments")),
+            durability=str(data.get("durability", "FULL")),
+            signing_key=str(data.get("signing_key", "file:secrets/signing.pem")),
+        )
+    except (KeyError, ValueError, TypeError) as exc:
+        raise HomeError(f"{path} is damaged: {exc!r}", next_step="restore it from a backup") from exc
+    if home.durability not in DURABILITIES:
+        raise HomeError(
+            f"{path}: durability is {home.durability!r}",
+            next_step=did_you_mean(home.durability, DURABILITIES),
+        )
+    return home
+
+
+def _check_format(path: Path, name: str, found: Any, ours: int, *, older: bool) -> None:
+    if not isinstance(found, int):
+        raise HomeError(f"{path} has no {name} format number", next_step="restore it from a backup")
+    if found > ours:
+        raise NewerHome(
+            f"{path}: {name} format {found} is newer than this version's {ours}",
+            next_step="install a newer answerable",
+        )
+    if found < ours and not older:
+        raise HomeError(
+            f"{path}: {name} format {found} is older than {ours}", next_step="run `answerable upgrade`"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """What answerable.toml (or [tool.answerable] in pyproject.toml) says. decisions: name -> target."""
+
+    folder: Path
+    home: Path
+    decisions: Mapping[str, str] = field(default_factory=dict)
+    connections: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find_project(start: Path) -> Project | None:
+    """Look for the project file from `start` upward; None if there is none."""
+    for folder in (start.absolute(), *start.absolute().parents):
+        for name in (PROJECT_FILE, "pyproject.toml"):
+            path = folder / name
+            if not path.is_file():
+                continue
+            try:
+                data = tomllib.loads(path.read_text(encoding="utf-8"))
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+                raise UsageError(f"{path} cannot be read: {exc}", next_step="mend that line") from exc
+            if name == "pyproject.toml":
+                data = data.get("tool", {}).get("answerable")
+                if data is None:
+                    continue
+            return _project(folder, path, data)
+    return None
+
+
+def _project(folder: Path, path: Path, data: Mapping[str, Any]) -> Project:
+    known = ("home", "decisions", "connections", "providers", "policies", "alerts", "retention")
+    for name in data:
+        if name not in known:
+            raise UsageError(f"{path} has an unknown setting {name!r}", next_step=did_you_mean(name, known))
+    decisions = data.get("decisions", {})
+    if isinstance(decisions, list):
+        decisions = {str(target).rpartition(":")[2]: target for target in decisions}
+    return Project(
+        folder=folder,
+        home=folder / str(data.get("home", ".answerable")),
+        decisions={str(n): str(t) for n, t in decisions.items()},
+        connections=data.get("connections", {}),
+    )
+
+
+def choose_home(named: str | Path | None, env: Mapping[str, str], start: Path) -> Path:
+    """Return the home's folder: as named, else ANSWERABLE_HOME, else the project file's.
+
+    Raises UsageError where none of them says one: no home is ever made by accident.
+    """
+    if named is not None:
+        return Path(named)
+    if env.get(HOME_VARIABLE):
+        return Path(env[HOME_VARIABLE])
+    project = find_project(start)
+    if project is None:
+        raise UsageError(
+            f"no {PROJECT_FILE} was found from {start.absolute()} upward",
+            next_step=f"name a home (--home DIR, {HOME_VARIABLE}) or start one: `answerable new NAME`",
+        )
+    return project.home

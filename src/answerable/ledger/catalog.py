@@ -1,0 +1,91 @@
+"""The segment catalog as values: which sealed file holds which entries, read from the journal's database."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from answerable.errors import TamperFound
+from answerable.ledger.entry import Write
+from answerable.ledger.tlog import HASH, TILE, Frontier
+from answerable.ports import Journal
+
+FOLDER = "segments"  # in the home
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Segment:
+    """One sealed file: the entries with lo <= index < hi, both multiples of 256.
+
+    at_lo, at_hi, id_lo, id_hi: the smallest and largest of its entries, both inclusive. bytes: of the file.
+    path: relative to the segments folder. sha256: of the file. tiles: 32 bytes for each 256 entries.
+    """
+
+    lo: int
+    hi: int
+    at_lo: int
+    at_hi: int
+    id_lo: bytes
+    id_hi: bytes
+    bytes: int
+    path: str
+    sha256: bytes
+    tiles: bytes
+    format: int
+
+    @property
+    def blocks(self) -> list[bytes]:
+        """The root of each block of 256 entries."""
+        return [self.tiles[at : at + HASH] for at in range(0, len(self.tiles), HASH)]
+
+    def file(self, folder: Path) -> Path:
+        """Return its path under the segments `folder`. Raises TamperFound if that is outside of it."""
+        path = (folder / self.path).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise TamperFound(
+                f"the catalog names the file {self.path!r}, which is outside of {folder}",
+                next_step="restore the journal from a backup",
+            )
+        return folder / self.path
+
+
+def segments(journal: Journal) -> list[Segment]:
+    """Return all segments, oldest first."""
+    from answerable.state.segments import SEGMENTS
+
+    return _read(journal.rows(SEGMENTS, {}))
+
+
+def segments_of_id(journal: Journal, entry_id: bytes) -> list[Segment]:
+    """Return the segments whose range of ids includes `entry_id`, newest first."""
+    from answerable.state.segments import SEGMENTS_OF_ID
+
+    return _read(journal.rows(SEGMENTS_OF_ID, {"id": entry_id}))
+
+
+def segments_of_time(journal: Journal, since: int | None, until: int | None) -> list[Segment]:
+    """Return the segments that may hold entries with since <= at < until (microseconds), newest first."""
+    from answerable.state.segments import SEGMENTS_OF_TIME
+
+    span = {"since": -(1 << 63) if since is None else since, "until": (1 << 63) - 1 if until is None else until}
+    return _read(journal.rows(SEGMENTS_OF_TIME, span))
+
+
+def add_segment(segment: Segment) -> Write:
+    """Return the write that enters `segment`; it clashes if one with the same start is there."""
+    from answerable.state.segments import ADD_SEGMENT
+
+    return Write(ADD_SEGMENT, asdict(segment), expect=1, clash=f"segment {segment.lo} is there already")
+
+
+def tree_of(blocks: Frontier) -> Frontier:
+    """Return the tree over entries whose blocks of 256 are the leaves of `blocks`.
+
+    A tree of n blocks and one of 256 n entries have the same peaks: the size is only shifted by 8 bits.
+    """
+    return Frontier.from_bytes(blocks.size * TILE, blocks.to_bytes())
+
+
+def _read(rows: Sequence[tuple[object, ...]]) -> list[Segment]:
+    from answerable.state.segments import COLUMNS
+
+    return [Segment(**dict(zip(COLUMNS, row, strict=True))) for row in rows]  # type: ignore[arg-type]

@@ -1,0 +1,51 @@
+-- The journal on PostgreSQL: the log's tail, its head, and which home it belongs to.
+-- Columns after `idx` follow HEADER and PARTS of answerable.ledger.entry; a test holds them equal.
+CREATE TABLE entry (
+    idx BIGINT PRIMARY KEY,
+    id BYTEA NOT NULL UNIQUE,
+    at BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    case_id BYTEA,
+    parent BYTEA,
+    thread TEXT,
+    decision TEXT,
+    version TEXT,
+    definition BYTEA,
+    status TEXT,
+    label TEXT,
+    confidence DOUBLE PRECISION,
+    made_by TEXT,
+    degraded TEXT,
+    fault TEXT,
+    principal TEXT,
+    purpose TEXT,
+    policy BYTEA,
+    stage TEXT,
+    key_digest BYTEA,
+    retention TEXT,
+    latency_us BIGINT,
+    cost BIGINT,
+    currency TEXT,
+    tokens_in BIGINT,
+    tokens_out BIGINT,
+    model TEXT,
+    items BIGINT,
+    input BYTEA,
+    reads BYTEA,
+    attempts BYTEA,
+    output BYTEA,
+    versions BYTEA,
+    detail BYTEA,
+    text BYTEA,
+    leaf BYTEA NOT NULL
+);
+
+CREATE TABLE head (
+    one SMALLINT PRIMARY KEY CHECK (one = 1),
+    home BYTEA NOT NULL,
+    state_format BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    frontier BYTEA NOT NULL,
+    root BYTEA NOT NULL,
+    note TEXT NOT NULL
+);

@@ -1,0 +1,51 @@
+-- The journal on SQLite: the log's tail, its head, and which home it belongs to.
+-- Columns after `idx` follow HEADER and PARTS of answerable.ledger.entry; a test holds them equal.
+CREATE TABLE entry (
+    idx INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    case_id BLOB,
+    parent BLOB,
+    thread TEXT,
+    decision TEXT,
+    version TEXT,
+    definition BLOB,
+    status TEXT,
+    label TEXT,
+    confidence REAL,
+    made_by TEXT,
+    degraded TEXT,
+    fault TEXT,
+    principal TEXT,
+    purpose TEXT,
+    policy BLOB,
+    stage TEXT,
+    key_digest BLOB,
+    retention TEXT,
+    latency_us INTEGER,
+    cost INTEGER,
+    currency TEXT,
+    tokens_in INTEGER,
+    tokens_out INTEGER,
+    model TEXT,
+    items INTEGER,
+    input BLOB,
+    reads BLOB,
+    attempts BLOB,
+    output BLOB,
+    versions BLOB,
+    detail BLOB,
+    text BLOB,
+    leaf BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE head (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    home BLOB NOT NULL,
+    state_format INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    frontier BLOB NOT NULL,
+    root BLOB NOT NULL,
+    note TEXT NOT NULL
+) STRICT;

@@ -1,0 +1,116 @@
+"""The log's signing key and the home's look-up key: made on first use, readable by their owner only."""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from answerable.errors import HomeError, UsageError
+from answerable.ledger.note import VerifierKey, sign_note
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+ENV, FILE = "env:", "file:"
+
+
+class FileSigner:
+    """Signs with an Ed25519 key. name: the log's origin."""
+
+    def __init__(self, name: str, key: "Ed25519PrivateKey") -> None:
+        self.name, self._key = name, key
+
+    def sign(self, text: str) -> str:
+        """Return `text` as a signed note."""
+        return sign_note(text, self.name, self._key)
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """The public half, for everybody who verifies."""
+        return VerifierKey.of(self.name, self._key)
+
+
+def load_signer(origin: str, where: str, folder: Path, env: Mapping[str, str]) -> FileSigner:
+    """Return the signer whose key is at `where`.
+
+    where: "file:PATH" (relative to `folder`) or "env:NAME"; both hold a PEM (PKCS 8) Ed25519 key.
+    Raises HomeError if it is missing or of another kind.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    step = "put the home's own signing key back, or name yours in home.toml as signing_key"
+    try:
+        pem = _read(where, folder, env)
+        key = load_pem_private_key(pem, password=None)
+    except (OSError, KeyError, ValueError, TypeError) as exc:
+        raise HomeError(
+            f"the signing key {where} cannot be read: {type(exc).__name__}", next_step=step
+        ) from exc
+    if not isinstance(key, Ed25519PrivateKey):
+        raise HomeError(f"the signing key {where} is not Ed25519", next_step=step)
+    return FileSigner(origin, key)
+
+
+def make_signing_key(path: Path) -> None:
+    """Write a fresh Ed25519 key to `path`, mode 0600; an existing file is never replaced."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = Ed25519PrivateKey.generate()
+    write_secret(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def write_secret(path: Path, body: bytes) -> None:
+    """Write `body` to a new file of mode 0600."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(where: str, folder: Path, env: Mapping[str, str]) -> bytes:
+    if where.startswith(ENV):
+        return env[where.removeprefix(ENV)].encode()
+    if where.startswith(FILE):
+        return (folder / where.removeprefix(FILE)).read_bytes()
+    raise UsageError(f"signing_key is {where!r}", next_step='use "file:PATH" or "env:NAME"')
+
+
+class Lookup:
+    """Keyed digests for finding what must not stand in the log in clear: keys and inputs.
+
+    Without the key nobody can test a guessed ticket number against the log.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    @classmethod
+    def load(cls, path: Path) -> "Lookup":
+        """Read the home's look-up key. Raises HomeError if it is missing or damaged."""
+        try:
+            key = bytes.fromhex(path.read_text(encoding="ascii"))
+        except (OSError, ValueError) as exc:
+            raise HomeError(
+                f"the look-up key {path} cannot be read: {type(exc).__name__}",
+                next_step="restore it from a backup",
+            ) from exc
+        return cls(key)
+
+    @staticmethod
+    def make(path: Path) -> None:
+        """Write a fresh look-up key."""
+        write_secret(path, secrets.token_hex(32).encode())
+
+    def digest(self, purpose: str, *texts: bytes) -> bytes:
+        """Return the HMAC-SHA-256 (32 bytes) of `texts` for one purpose."""
+        mac = hmac.new(self._key, purpose.encode() + b"\0", hashlib.sha256)
+        for text in texts:
+            mac.update(len(text).to_bytes(8))
+            mac.update(text)
+        return mac.digest()

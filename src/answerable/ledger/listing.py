@@ -1,0 +1,30 @@
+"""The one query behind every list of entries: header columns only, newest first."""
+
+from typing import Any
+
+from answerable.ledger.entry import HEADER_NAMES, Filter
+
+
+def list_query(table: str, wanted: Filter) -> tuple[str, list[Any]]:
+    """Return SQL text with `?` placeholders and its parameters. table: a name or a table expression."""
+    conditions = [f"kind IN ({', '.join('?' * len(wanted.kinds))})"] if wanted.kinds else []
+    params: list[Any] = list(wanted.kinds)
+    for column, operator, value in (
+        ("decision", "=", wanted.decision),
+        ("at", ">=", wanted.since),
+        ("at", "<", wanted.until),
+        ("idx", "<", wanted.before),
+    ):
+        if value is not None:
+            conditions.append(f"{column} {operator} ?")
+            params.append(value)
+    if wanted.where:
+        conditions.append(f"({wanted.where})")
+        params.extend(wanted.params)
+    text = f"SELECT idx, {', '.join(HEADER_NAMES)} FROM {table}"
+    if conditions:
+        text += f" WHERE {' AND '.join(conditions)}"
+    text += " ORDER BY idx DESC"
+    if wanted.limit is not None:
+        text += f" LIMIT {int(wanted.limit)}"
+    return text, params

@@ -1,0 +1,126 @@
+"""All ports: the smallest interface the core needs of the world, each with its in-memory or null twin."""
+
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from answerable.decisions.case import Case, Principal
+from answerable.decisions.decider import Decider
+from answerable.ledger.entry import Filter, Head, Listed, Receipt, Statement, Stored, Unit
+
+
+class Journal(Protocol):
+    """The hot, relational tail of the log and the state tables beside it."""
+
+    def submit(self, unit: Unit) -> Receipt:
+        """Make `unit` durable and return the index of each of its entries; blocks until then.
+
+        Raises Conflict if a write's expectation fails (nothing of this unit is kept; others are not
+        touched) and LedgerUnavailable if the database cannot make it durable.
+        """
+
+    def enqueue(self, unit: Unit) -> Awaitable[Receipt]:
+        """`submit` for a running event loop; call it on the loop's thread."""
+
+    def head(self) -> Head:
+        """Return the current head."""
+
+    def get(self, entry_id: bytes) -> Stored | None:
+        """Return the entry with this id, or None if it is not in the journal."""
+
+    def scan(self, start: int, stop: int, *, batch: int = 1024) -> Iterator[Sequence[Stored]]:
+        """Yield the entries with start <= index < stop that are in the journal, by index, in batches."""
+
+    def latest(self, wanted: Filter) -> Sequence[Listed]:
+        """Return the journal's entries that `wanted` describes, newest first."""
+
+    def rows(self, statement: Statement, params: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        """Run a reading statement on the state tables."""
+
+    def drop(self, stop: int) -> None:
+        """Delete the entries with index < `stop`; they are sealed."""
+
+    def close(self) -> None:
+        """Finish what is queued and release the database."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JournalAddress:
+    """Where a home's journal is. url: as in home.toml. folder: the home's. home: its id, 16 bytes.
+
+    durability: "FULL" or "NORMAL". create: make it; otherwise it must exist and belong to this home.
+    """
+
+    url: str
+    folder: Path
+    home: bytes
+    durability: str = "FULL"
+    create: bool = False
+
+
+class Signer(Protocol):
+    """Holds the log's private key."""
+
+    name: str  # the log's origin
+
+    def sign(self, text: str) -> str:
+        """Return `text` (a checkpoint body) as a signed note."""
+
+
+class Clock(Protocol):
+    """Time, passed in so that rules stay pure and tests decide it."""
+
+    def now(self) -> int:
+        """Microseconds since 1970, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+
+
+class Ids(Protocol):
+    """Makes entry ids."""
+
+    def new(self) -> bytes:
+        """Return a fresh UUIDv7, 16 bytes, above all earlier ones of this process."""
+
+
+class Caller(Protocol):
+    """Runs a decider's code where it can be abandoned."""
+
+    def call(self, decider: Decider, case: Case[Any], timeout: float) -> Awaitable[Any]:
+        """Return what `decider.run(case)` returns. Raises TimeoutError after `timeout` seconds."""
+
+    def wait(self, future: "Future[None]", timeout: float) -> Awaitable[None]:
+        """Wait until `future` is done or `timeout` seconds are over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """A policy's word. reason: for a person, never empty on a denial. policy: digest of the set, or None."""
+
+    allowed: bool
+    reason: str = ""
+    policy: bytes | None = None
+
+
+class PolicyEngine(Protocol):
+    """Says who may do what."""
+
+    def authorize(self, principal: Principal, action: str, resource: str, purpose: str) -> Permit:
+        """Judge `action` ("decide", "read", ...) on `resource` (a decision's name)."""
+
+
+class Releases(Protocol):
+    """Knows the stage of each decision."""
+
+    def stage(self, decision: str) -> str:
+        """Return "shadow", "advise", "live" or "stopped"."""
+
+
+class Protector(Protocol):
+    """Decides what of a case a decider may see."""
+
+    def view(self, case: Case[Any], decider: Decider) -> Case[Any]:
+        """Return the case as `decider` is cleared to see it."""

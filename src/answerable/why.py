@@ -1,0 +1,162 @@
+"""Gathers everything a home knows about one case: the record, what followed, its definition and its proof."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from answerable.casebook import Casebook
+from answerable.encoding import decode, timestamp
+from answerable.errors import AnswerableError, HomeError
+from answerable.ledger.entry import Stored, text_id
+from answerable.ledger.leaf import leaf_data
+from answerable.ledger.note import Checkpoint, Proof
+from answerable.ledger.story import READERS, Reader, summary, tell
+from answerable.ledger.tlog import leaf_hash, verify_inclusion
+from answerable.state import cases
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a case came out as it did. data: the `why` shape of the command line."""
+
+    data: Mapping[str, Any]
+
+    def text(self, reader: Reader = "operator") -> str:
+        """Return the story for a "person" (affected), an "operator" or an "auditor"."""
+        return tell(self.data, reader)
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+__all__ = ["READERS", "Why", "gather"]
+
+
+def gather(book: Casebook, case_id: bytes) -> Why:
+    """Return the why of a record. Raises HomeError if this home has none with that id."""
+    stored = book.ledger.get(case_id)
+    if stored is None or stored.entry.header["kind"] != "decision":
+        raise HomeError(
+            f"no record {text_id(case_id)} is in this home",
+            next_step="check the id with `answerable records`",
+        )
+    header = stored.entry.header
+
+    def part(name: str) -> Any:
+        return book.ledger.body(stored, name)
+
+    told, detail = part("output") or {}, part("detail") or {}
+    later = _later(book, case_id)
+    resolution = next((r for r in later["reviews"] if r["kind"] == "resolution"), None)
+    definition = _definition(book, header["definition"])
+    given, answered = (_in_order(definition, side) for side in ("input", "output"))
+    data: dict[str, Any] = {
+        "record_id": text_id(case_id),
+        "decision": header["decision"],
+        "version": header["version"],
+        "at": timestamp(header["at"]),
+        "principal": detail.get("principal") or {"id": header["principal"]},
+        "purpose": header["purpose"],
+        "key": detail.get("key"),
+        "input": given(part("input")),
+        "reads": part("reads") or [],
+        "attempts": [_attempt(a, answered) for a in part("attempts") or []],
+        "checks": [a for a in part("attempts") or [] if a.get("fault") == "check"],
+        "output": answered(resolution["output"] if resolution else told.get("output")),
+        "proposal": answered(told.get("proposal")),
+        "beliefs": told.get("beliefs") or {},
+        "reasons": [resolution["reason"]] if resolution else told.get("reasons") or [],
+        "status": "answered" if resolution else header["status"],
+        "reason": told.get("reason", ""),
+        "decider": resolution["by"] if resolution else header["made_by"],
+        "confidence": None if resolution else header["confidence"],
+        "degraded": resolution["degraded"] if resolution else header["degraded"],
+        "due": timestamp(told["due"]) if told.get("due") else None,
+        "latency_us": header["latency_us"],
+        "cost": header["cost"],
+        "currency": header["currency"],
+        "stage": header["stage"],
+        "effects": [],
+        **later,
+        "versions": {**(part("versions") or {}), "definition": header["definition"].hex()},
+        "definition": definition,
+        "proof": _proof(book, stored),
+    }
+    data["summary"] = summary(data)
+    return Why(data)
+
+
+def _definition(book: Casebook, digest: bytes) -> dict[str, Any]:
+    rows = book.journal.rows(cases.MANIFEST, {"digest": digest})
+    if not rows:
+        return {}
+    described: dict[str, Any] = decode(bytes(rows[0][0]))
+    return {n: described[n] for n in ("question", "owner", "stakes", "input", "output", "deciders")}
+
+
+def _in_order(definition: Mapping[str, Any], side: str) -> Callable[[Any], Any]:
+    """Return a function that puts a mapping's fields in the order in which the definition declares them."""
+    paths = [field["path"] for field in definition.get(side, ())]
+
+    def ordered(values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        return {
+            n: values[n] for n in (*(p for p in paths if p in values), *(v for v in values if v not in paths))
+        }
+
+    return ordered
+
+
+def _attempt(attempt: Mapping[str, Any], answered: Callable[[Any], Any]) -> dict[str, Any]:
+    return {n: answered(v) if n in ("output", "beliefs") else v for n, v in attempt.items()}
+
+
+def _later(book: Casebook, case_id: bytes) -> dict[str, Any]:
+    """Return what followed: reviews (resolutions and opinions), truths, and other linked entries."""
+    reviews, truths, links = [], [], []
+    for child, kind in book.children(case_id):
+        stored = book.ledger.get(child)
+        if stored is None:
+            continue
+        header = stored.entry.header
+        at = timestamp(header["at"])
+        if kind in ("resolution", "opinion"):
+            told = book.ledger.body(stored, "output") or {}
+            reviews.append(
+                {
+                    "kind": kind,
+                    "at": at,
+                    "by": header["made_by"],
+                    "output": told.get("output"),
+                    "reason": told.get("reason", ""),
+                    "degraded": header["degraded"],
+                    "record_id": text_id(child),
+                }
+            )
+        elif kind == "truth":
+            detail = book.ledger.body(stored, "detail") or {}
+            truths.append({"at": at, "source": header["made_by"], "fields": detail.get("fields", {})})
+        else:
+            links.append({"kind": kind, "at": at, "record_id": text_id(child)})
+    merged = {name: value for truth in truths for name, value in truth["fields"].items()}
+    return {"reviews": reviews, "truth": merged or None, "truths": truths, "links": links}
+
+
+def _proof(book: Casebook, stored: Stored) -> dict[str, Any]:
+    """Check the entry against the log's head: its bytes, its leaf, its place in the signed tree."""
+    try:
+        proof = Proof.parse(book.ledger.prove(stored.entry.id))
+        text, _ = book.ledger.open_checkpoint(proof.checkpoint_note)
+        checkpoint = Checkpoint.parse(text)
+    except AnswerableError as exc:
+        return {"checkpoint": None, "index": stored.index, "verified": False, "problem": exc.what}
+    leaf = leaf_hash(leaf_data(stored.entry.header, stored.entry.digests))
+    verified = proof.index == stored.index and verify_inclusion(
+        leaf, proof.index, checkpoint.size, proof.hashes, checkpoint.root
+    )
+    return {
+        "checkpoint": f"{checkpoint.origin} {checkpoint.size}",
+        "index": stored.index,
+        "verified": verified,
+    }

@@ -1,0 +1,471 @@
+"""The opened home: the only composer of adapters and the only thing that holds connections."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+from uuid import UUID
+
+from answerable.callers import AwaitingCaller, BlockingCaller, DaemonPool, step
+from answerable.casebook import Casebook, principal_data
+from answerable.casefile import Request
+from answerable.decisions.answer import Answer, Belief, Usage
+from answerable.decisions.case import Principal
+from answerable.decisions.decider import Decider
+from answerable.decisions.decision import Decision
+from answerable.decisions.outcome import Outcome
+from answerable.encoding import decode, seconds
+from answerable.errors import (
+    AnswerableError,
+    Denied,
+    ForkedWorkspace,
+    HomeError,
+    UsageError,
+    did_you_mean,
+)
+from answerable.home import (
+    CREATE_LOCK,
+    HOME_FILE,
+    Home,
+    choose_home,
+    create_home,
+    may_become_home,
+    open_home,
+    write_home,
+)
+from answerable.ledger.entry import Filter, Unit, text_id
+from answerable.ledger.keys import Lookup, load_signer
+from answerable.ledger.ledger import Ledger
+from answerable.ledger.turns import Turn
+from answerable.ledger.where import compile_where
+from answerable.ports import Journal, JournalAddress, Signer
+from answerable.ports_null import AllowAll, AlwaysLive, ShowAll
+from answerable.resolving import resolve
+from answerable.road import Road, travel
+from answerable.state import cases
+from answerable.system import SystemClock, Uuid7
+from answerable.truths import record_truth
+from answerable.why import Why, gather
+
+T = TypeVar("T")
+MEMORY = "memory:"
+LOCAL = "user:local"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """A case of a batch that could not be decided. index: its place, from 0. error: what and what next."""
+
+    index: int
+    error: AnswerableError
+
+
+class Workspace:
+    """One home, opened.
+
+    home: a folder (opened, or made if it is new), "memory:" for one that ends with this object, or None
+    for the project's. journal: for a new home, where its journal is: "sqlite:journal.db" or a PostgreSQL
+    URL. dev: a decision may change under its version. Raises HomeError if the home cannot be used.
+    """
+
+    def __init__(
+        self, home: str | Path | None = None, *, journal: str | None = None, dev: bool = False
+    ) -> None:
+        self._pid = os.getpid()
+        self._temporary = tempfile.TemporaryDirectory(prefix="answerable-") if str(home) == MEMORY else None
+        if self._temporary is not None:
+            folder, journal = Path(self._temporary.name), MEMORY
+        else:
+            folder = choose_home(home, os.environ, Path.cwd())
+        self.home, self._journal, signer = _open(folder, journal)
+        self.ledger = Ledger(
+            self._journal,
+            folder=self.home.folder,
+            signer=signer,
+            keys=[signer.verifier],
+            home_id=self.home.id,
+        )
+        self._pool = DaemonPool()
+        self._blocking, self._awaiting = BlockingCaller(self._pool), AwaitingCaller(self._pool)
+        clock, ids = SystemClock(), Uuid7()
+        self.clock = clock
+        self.book = Casebook(
+            journal=self._journal,
+            ledger=self.ledger,
+            lookup=Lookup.load(self.home.lookup_key),
+            clock=clock,
+            ids=ids,
+            dev=dev,
+        )
+        # Policies, releases and clearances have no rules yet: these let everything through.
+        common: Any = {
+            "book": self.book,
+            "clock": clock,
+            "ids": ids,
+            "policies": AllowAll(),
+            "releases": AlwaysLive(),
+            "protector": ShowAll(),
+        }
+        self._road = Road(submit=self._submit, caller=self._blocking, **common)
+        self._aroad = Road(submit=self._journal.enqueue, caller=self._awaiting, **common)
+
+    # -- deciding ------------------------------------------------------------------------------------
+
+    def decide(
+        self,
+        decision: Decision[Any, Any],
+        given: Any,
+        *,
+        principal: str | Principal = LOCAL,
+        key: str | None = None,
+        deadline: float | None = None,
+        **more: Any,
+    ) -> Outcome[Any]:
+        """Answer one case and record it; return its outcome.
+
+        given: the decision's input model, or a mapping of its fields. key: instead of the input's Key
+        fields. deadline: seconds, at most the decision's own. more: purpose, thread, parent (a record id).
+        Every fault of the case is in the outcome; raises UsageError, HomeError and LedgerUnavailable only.
+        """
+        self._check_alive()
+        self.book.register(decision)
+        return step(travel(self._road, decision, given, _request(principal, key, deadline, **more)))
+
+    async def adecide(
+        self,
+        decision: Decision[Any, Any],
+        given: Any,
+        *,
+        principal: str | Principal = LOCAL,
+        key: str | None = None,
+        deadline: float | None = None,
+        **more: Any,
+    ) -> Outcome[Any]:
+        """`decide` for async code; a cancelled case is recorded as failed and the cancellation goes on."""
+        self._check_alive()
+        self.book.register(decision)
+        return await travel(self._aroad, decision, given, _request(principal, key, deadline, **more))
+
+    def decide_many(
+        self,
+        decision: Decision[Any, Any],
+        inputs: Iterable[Any],
+        *,
+        principal: str | Principal = LOCAL,
+        keys: Callable[[int], str | None] | None = None,
+        concurrency: int = 8,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[Outcome[Any] | Failure]:
+        """Decide many cases at once; yield an Outcome or a Failure for each, in the order of `inputs`.
+
+        keys: index -> key, which makes a second run return what the first one recorded. concurrency:
+        cases in flight. progress: called with the number of cases done. Raises LedgerUnavailable and
+        HomeError, which would fail every further case too.
+        """
+        self._check_alive()
+        if concurrency < 1:
+            raise UsageError(f"concurrency is {concurrency}", next_step="give 1 or more")
+        self.book.register(decision)
+
+        def one(index: int, given: Any) -> Outcome[Any] | Failure:
+            try:
+                return self.decide(decision, given, principal=principal, key=keys(index) if keys else None)
+            except UsageError as exc:
+                return Failure(index=index, error=exc)
+
+        def window() -> Iterator[Outcome[Any] | Failure]:
+            ahead: list[Future[Outcome[Any] | Failure]] = []
+            with ThreadPoolExecutor(concurrency, thread_name_prefix="answerable-case") as pool:
+                try:
+                    for index, given in enumerate(inputs):
+                        ahead.append(pool.submit(one, index, given))
+                        if len(ahead) >= concurrency * 4:
+                            yield ahead.pop(0).result()
+                    while ahead:
+                        yield ahead.pop(0).result()
+                finally:
+                    for waiting in ahead:
+                        waiting.cancel()
+
+        for done, result in enumerate(window(), start=1):
+            if progress is not None:
+                progress(done)
+            yield result
+
+    def record(
+        self,
+        decision: Decision[Any, Any],
+        given: Any,
+        output: Any,
+        *,
+        made_by: str,
+        beliefs: Mapping[str, Belief | float] | None = None,
+        reads: Sequence[Mapping[str, Any]] = (),
+        messages: Sequence[Mapping[str, Any]] = (),
+        usage: Usage | None = None,
+        **more: Any,
+    ) -> Outcome[Any]:
+        """Record an answer that other code made, after every check; return its outcome.
+
+        made_by: "name@version" of that code. reads, messages: what it read and what was said to a model.
+        more: principal, key, purpose, thread, parent. An answer that a check rejects is escalated.
+        """
+        self._check_alive()
+        name, _, version = made_by.partition("@")
+        if not name or not version:
+            raise UsageError(
+                f"made_by is {made_by!r}", next_step='name the code and its version: "name@version"'
+            )
+        answer: Answer[Any] = Answer(
+            output, beliefs=beliefs, usage=usage, calls=messages, reason=f"{name} answered outside"
+        )
+        elsewhere = Decider(
+            name=name,
+            kind="model",
+            run=lambda case: answer,
+            version=version,
+            digest="",
+            inline=True,
+        )
+        self.book.register(decision)
+        request = _request(more.pop("principal", LOCAL), more.pop("key", None), None, **more)
+        return step(
+            travel(self._road, decision, given, replace(request, elsewhere=elsewhere, reads=tuple(reads)))
+        )
+
+    def resolve(
+        self,
+        decision: Decision[Any, Any],
+        record: str,
+        output: Any,
+        *,
+        principal: str | Principal,
+        reason: str = "",
+    ) -> Outcome[Any]:
+        """End an escalated case with a person's answer; return its outcome as it stands now.
+
+        The first resolution wins; a later one is kept as an opinion and does not change the outcome.
+        Raises UsageError if the record never waited for anybody, or if the output is no valid answer.
+        """
+        self._check_alive()
+        who = _principal(principal)
+        permit = self._road.policies.authorize(who, "review", decision.name, decision.purpose)
+        if not permit.allowed:
+            raise Denied(permit.reason, next_step="ask somebody who may review this decision")
+        return resolve(self.book, decision, self.find(record), output, principal=who, reason=reason)
+
+    def truth(
+        self,
+        decision: Decision[Any, Any] | str,
+        *,
+        source: str,
+        key: str | None = None,
+        record: str | None = None,
+        principal: str | Principal = LOCAL,
+        fields: Mapping[str, Any] | None = None,
+        **named: Any,
+    ) -> str:
+        """Record what the right answer was, in whole or in part; return the id of the entry.
+
+        The case is found by `key` or by `record`. source: who says so, such as "chargeback" or "agent".
+        fields, or keywords: output field -> right value. Raises UsageError for an unknown field or value
+        and HomeError if no such case is recorded.
+        """
+        self._check_alive()
+        name = decision if isinstance(decision, str) else decision.name
+        case_id = self.find(record, decision=name, key=key)
+        values = {**(fields or {}), **named}
+        return text_id(
+            record_truth(self.book, name, case_id, values, source, principal_data(_principal(principal)))
+        )
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    def outcome(self, record: str, decision: Decision[Any, Any] | None = None) -> Outcome[Any]:
+        """Return a case's outcome as it stands now. decision: gives its output as the decision's type."""
+        self._check_alive()
+        return self.book.outcome(self.find(record), decision)
+
+    def why(self, record: str | None = None, *, key: str | None = None, decision: str | None = None) -> Why:
+        """Return why a case came out as it did. record: an id or "last"; or the key of the case."""
+        self._check_alive()
+        return gather(self.book, self.find(record, decision=decision, key=key))
+
+    def records(
+        self,
+        decision: str | None = None,
+        *,
+        where: str | None = None,
+        since: int | None = None,
+        kinds: Sequence[str] = ("decision",),
+        limit: int | None = 50,
+        before: int | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """Return header fields of the newest entries, newest first, each with its `index`.
+
+        where: a condition such as `status = escalated and confidence < 0.8`. since: microseconds since
+        1970. before: only indexes below it, for the next page.
+        """
+        self._check_alive()
+        condition, params = compile_where(where, now=self.clock.now()) if where else ("", ())
+        wanted = Filter(
+            kinds=tuple(kinds),
+            decision=decision,
+            since=since,
+            before=before,
+            where=condition,
+            params=tuple(params),
+            limit=limit,
+        )
+        return [{"index": line.index, **line.header} for line in self.ledger.latest(wanted)]
+
+    def find(self, record: str | None, *, decision: str | None = None, key: str | None = None) -> bytes:
+        """Return the case id for a record id, "last" or a key. Raises HomeError naming this home if there is none."""
+        if key is not None:
+            names = [decision] if decision else sorted({row[0] for row in self._rows(cases.ALL_DEFINITIONS)})
+            found = [held[0] for name in names if (held := self.book.keyed(name, key)) is not None]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise UsageError(f"several decisions know the key {key!r}", next_step="name the decision too")
+            raise HomeError(
+                f"no record with the key {key!r} is in the home {self.home.folder}",
+                next_step="check the key and the home; `answerable records` lists what is there",
+            )
+        if record in (None, "last"):
+            newest = self.ledger.latest(Filter(decision=decision, limit=1))
+            if not newest:
+                raise HomeError(
+                    f"the home {self.home.folder} has no record yet",
+                    next_step="decide a case, or name another home",
+                )
+            return bytes(newest[0].header["id"])
+        try:
+            case_id = UUID(str(record)).bytes
+        except ValueError:
+            raise UsageError(
+                f"{record!r} is no record id",
+                next_step='use the id that decide printed, "last", or --key KEY',
+            ) from None
+        if self.ledger.get(case_id) is None:
+            raise HomeError(
+                f"no record {record} is in the home {self.home.folder}",
+                next_step="check the id and the home; `answerable records` lists what is there",
+            )
+        return case_id
+
+    def manifest(self, definition: bytes) -> dict[str, Any]:
+        """Return the recorded manifest of a definition digest."""
+        rows = self._journal.rows(cases.MANIFEST, {"digest": definition})
+        if not rows:
+            raise HomeError("that definition is not in this home", next_step="check the home")
+        described: dict[str, Any] = decode(bytes(rows[0][0]))
+        return described
+
+    # -- the object itself ---------------------------------------------------------------------------
+
+    @property
+    def journal(self) -> Journal:
+        """The opened journal."""
+        return self._journal
+
+    def close(self) -> None:
+        """Finish what is queued and let go of the home. A second call does nothing."""
+        if self._pid != os.getpid():
+            return
+        self._blocking.close()
+        self._pool.close()
+        self._journal.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def __enter__(self) -> "Workspace":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def _submit(self, unit: Unit) -> Any:
+        return self._journal.submit(unit)
+
+    def _rows(self, statement: Any) -> Sequence[tuple[Any, ...]]:
+        return self._journal.rows(statement, {})
+
+    def _check_alive(self) -> None:
+        if self._pid != os.getpid():
+            raise ForkedWorkspace(
+                "this workspace was opened before the process was forked",
+                next_step="open a Workspace in each process, after the fork",
+            )
+
+
+def _open(folder: Path, journal: str | None) -> tuple[Home, Journal, Any]:
+    """Open the home, or make it where the folder is new or empty; one process makes it, the others wait."""
+    if (folder / HOME_FILE).exists() or not may_become_home(folder):
+        home = open_home(folder)
+        if journal is not None and journal != home.journal:
+            raise HomeError(
+                f"the home {folder} has its journal elsewhere",
+                next_step="leave out journal=, or name a new home",
+            )
+        return home, *_connect(home, create=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        turn = Turn(folder / CREATE_LOCK)
+    except OSError as exc:
+        raise HomeError(
+            f"the home {folder} cannot be made: {exc.strerror or exc}",
+            next_step="name a folder you can write to",
+        ) from exc
+    try:
+        with turn:
+            if (folder / HOME_FILE).exists():
+                home = open_home(folder)
+                return home, *_connect(home, create=False)
+            home = create_home(folder, journal=journal or "sqlite:journal.db")
+            opened = _connect(home, create=True)
+            write_home(home)
+            return home, *opened
+    finally:
+        turn.close()
+
+
+def _connect(home: Home, *, create: bool) -> tuple[Journal, Signer]:
+    signer = load_signer(home.origin, home.signing_key, home.folder, os.environ)
+    url = home.journal_url(os.environ)
+    scheme = url.partition(":")[0].partition("+")[0]
+    doors = {door.name: door for door in entry_points(group="answerable.journal")}
+    if scheme not in doors:
+        raise HomeError(f"no journal is known for {scheme!r}", next_step=did_you_mean(scheme, doors))
+    address = JournalAddress(
+        url=url, folder=home.folder, home=home.id, durability=home.durability, create=create
+    )
+    opened: Journal = doors[scheme].load()(address, signer)
+    return opened, signer
+
+
+def _principal(principal: str | Principal) -> Principal:
+    return principal if isinstance(principal, Principal) else Principal(principal)
+
+
+def _request(principal: str | Principal, key: str | None, deadline: float | None, **more: Any) -> Request:
+    for name in more:
+        if name not in ("purpose", "thread", "parent"):
+            raise UsageError(
+                f"decide knows no {name!r}", next_step=did_you_mean(name, ("purpose", "thread", "parent"))
+            )
+    parent = more.pop("parent", None)
+    return Request(
+        principal=_principal(principal),
+        key=None if key is None else str(key),
+        deadline=None if deadline is None else seconds(deadline, what="deadline"),
+        parent=None if parent is None else UUID(parent).bytes,
+        **more,
+    )
