@@ -10,12 +10,12 @@ from importlib.metadata import version
 from typing import Any
 
 from answerable.casefile import Account
-from answerable.decisions.account import attempt_data, belief_data, outcome_from
+from answerable.decisions.account import attempt_data, outcome_from
 from answerable.decisions.case import Principal
 from answerable.decisions.decision import Decision
 from answerable.decisions.manifest import digest, manifest
 from answerable.decisions.outcome import Outcome
-from answerable.encoding import MICRO, decode, encode, plain, seconds
+from answerable.encoding import decode, encode, plain
 from answerable.errors import HomeError, InputError, UsageError
 from answerable.ledger.entry import HEADER_NAMES, Entry, Unit, Write, text_id
 from answerable.ledger.envelope import ELSEWHERE, part_digest, seal_clear, stand_in
@@ -28,6 +28,7 @@ from answerable.state import cases
 BLOB_BYTES = 256 * 1024  # a larger part lives in the blob store
 PART_BYTES = 16 * 1024 * 1024
 CASE_BYTES = 64 * 1024 * 1024
+_KEEPS_NO_KEY = ("denied", "cancelled", "invalid-input")  # such a case may be asked again
 _EMPTY: dict[str, Any] = dict.fromkeys(HEADER_NAMES)
 
 
@@ -42,7 +43,7 @@ class Casebook:
         self._definitions: dict[int, tuple[Decision[Any, Any], bytes]] = {}
         self._flights: dict[tuple[str, str], Future[None]] = {}
         self._lock = threading.Lock()
-        self._versions = {"answerable": version("answerable"), "python": platform.python_version()}
+        self._versions = encode({"answerable": version("answerable"), "python": platform.python_version()})
 
     # -- definitions ---------------------------------------------------------------------------------
 
@@ -95,13 +96,15 @@ class Casebook:
         """Return the keyed digest by which state and headers know a key."""
         return self.lookup.digest("key", decision.encode(), key.encode())
 
-    def input_digest(self, data: Any) -> bytes:
-        """Return the keyed digest of a case's input."""
-        return self.lookup.digest("input", encode(data))
+    def input_digest(self, body: bytes) -> bytes:
+        """Return the keyed digest of a case's input as stored."""
+        return self.lookup.digest("input", body)
 
-    def keyed(self, decision: str, key: str, *, now: int | None = None) -> tuple[bytes, bytes] | None:
-        """Return (case id, input digest) of the case that holds `key`. now: only if it has not expired."""
-        params = {"decision": decision, "key_digest": self.key_digest(decision, key)}
+    def keyed(
+        self, decision: str, key_digest: bytes, *, now: int | None = None
+    ) -> tuple[bytes, bytes] | None:
+        """Return (case id, input digest) of the case that holds a key. now: only if it has not expired."""
+        params = {"decision": decision, "key_digest": key_digest}
         for case_id, input_digest, expires in self.journal.rows(cases.KEYED, params):
             if now is None or expires > now:
                 return bytes(case_id), bytes(input_digest)
@@ -133,7 +136,6 @@ class Casebook:
     def unit(self, account: Account, outcome: Outcome[Any], took: int) -> Unit:
         """Return what makes a case durable: its entry, its key, its links, its wait for a person."""
         decision, request = account.decision, account.request
-        key_digest = None if account.key is None else self.key_digest(decision.name, account.key)
         usages = [attempt.usage for attempt in outcome.attempts]
         header = {
             "id": account.id,
@@ -155,7 +157,7 @@ class Casebook:
             "purpose": request.purpose or decision.purpose,
             "policy": account.policy,
             "stage": account.stage,
-            "key_digest": key_digest,
+            "key_digest": account.key_digest,
             "latency_us": took,
             "cost": sum(u.cost for u in usages),
             "currency": decision.stakes.currency,
@@ -164,34 +166,31 @@ class Casebook:
             "model": next((u.model for u in reversed(usages) if u.model), None),
         }
         parts = {
-            "input": account.data,
-            "reads": plain(request.reads),
+            "input": account.body,
+            "reads": list(request.reads),
             "attempts": [attempt_data(a) for a in outcome.attempts],
-            "output": {
-                "output": plain(outcome.output),
-                "proposal": plain(outcome.proposal),
-                "due": account.due_at,
-                "reason": outcome.reason,
-                "reasons": [a.reason for a in account.settled_by],
-                "beliefs": {
-                    n: belief_data(b) for a in account.settled_by for n, b in account.beliefs_of(a).items()
-                },
-            },
+            "output": told(
+                output=outcome.output,
+                proposal=outcome.proposal,
+                due=account.due_at,
+                reason=outcome.reason,
+                reasons=[a.reason for a in account.settled_by],
+            ),
             "versions": self._versions,
             "detail": {"key": account.key, "principal": principal_data(request.principal)},
         }
         entry = self.entry(header, {n: v for n, v in parts.items() if v not in (None, [])})
-        return Unit([entry], list(self._writes(account, key_digest)))
+        return Unit([entry], list(self._writes(account)))
 
-    def _writes(self, account: Account, key_digest: bytes | None) -> list[Write]:
+    def _writes(self, account: Account) -> list[Write]:
         decision, writes = account.decision, []
-        if key_digest is not None and account.fault not in ("denied", "cancelled"):
+        if account.key_digest is not None and account.body is not None and account.fault not in _KEEPS_NO_KEY:
             params = {
                 "decision": decision.name,
-                "key_digest": key_digest,
+                "key_digest": account.key_digest,
                 "case_id": account.id,
-                "input_digest": self.input_digest(account.data),
-                "expires": account.at + round(seconds(decision.keep_key) * MICRO),
+                "input_digest": self.input_digest(account.body),
+                "expires": account.at + decision.keep_key_us,
                 "now": account.at,
             }
             writes.append(Write(cases.TAKE_KEY, params, expect=1, clash="key"))
@@ -215,7 +214,8 @@ class Casebook:
     def entry(self, header: Mapping[str, Any], parts: Mapping[str, Any]) -> Entry:
         """Return an entry with a fresh id and the present time where `header` has none, its parts sealed.
 
-        Raises InputError for a part over 16 MiB. Parts over 256 KiB are written to the blob store first.
+        parts: name -> value, or bytes that are encoded already; those over 256 KiB are written to the blob
+        store first. Raises InputError for a part over 16 MiB.
         """
         full = {**_EMPTY, "at": self.clock.now(), **header}
         full["id"] = full["id"] or self.ids.new()
@@ -223,7 +223,7 @@ class Casebook:
         sealed: dict[str, bytes] = {}
         total = 0
         for i, (name, value) in enumerate(parts.items()):
-            body = encode(value, what=name)
+            body = value if isinstance(value, bytes) else encode(value, what=name)
             total += len(body)
             if len(body) > PART_BYTES or total > CASE_BYTES:
                 raise InputError(
@@ -271,6 +271,11 @@ class Casebook:
 def link(parent: bytes, child: bytes, kind: str) -> Write:
     """Return the write that lets *why* find `child` from `parent`."""
     return Write(cases.ADD_LINK, {"parent": parent, "child": child, "kind": kind})
+
+
+def told(**output: Any) -> dict[str, Any]:
+    """Return the output part of a record, without what is empty."""
+    return {name: value for name, value in output.items() if value not in (None, "", [])}
 
 
 def label_text(decision: Decision[Any, Any], output: Any) -> str | None:

@@ -9,7 +9,7 @@ from answerable.decisions.case import Principal
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Status
-from answerable.encoding import MICRO, seconds, timestamp
+from answerable.encoding import MICRO, timestamp
 from answerable.ledger.entry import text_id
 
 
@@ -40,9 +40,10 @@ class Account:
     request: Request
     started: float  # a reading of the clock's monotonic seconds
     at: int  # microseconds since 1970
-    data: Any = None  # the input as plain data
     input: Any = None
+    body: bytes | None = None  # the input as stored (encoder v1)
     key: str | None = None
+    key_digest: bytes | None = None
     stage: str | None = None
     policy: bytes | None = None
     status: Status = "failed"
@@ -67,7 +68,7 @@ class Account:
     @property
     def deadline(self) -> float:
         """The reading of the monotonic clock at which the automatic part ends."""
-        own = seconds(self.decision.deadline)
+        own = self.decision.deadline_s
         return self.started + min(own, self.request.deadline or own)
 
     @property

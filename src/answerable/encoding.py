@@ -20,6 +20,7 @@ from uuid import UUID
 
 from answerable.errors import InputError, UsageError
 
+_LONGEST_PATH = 200  # characters of a path in an error
 MICRO = 1_000_000  # micro-units in one unit of money, microseconds in one second
 
 _dumps = json.JSONEncoder(
@@ -39,7 +40,7 @@ def encode(value: object, *, what: str = "value") -> bytes:
     """
     try:
         return _dumps(_plain(value)).encode("utf-8")
-    except (_Unencodable, UnicodeEncodeError, RecursionError, ValueError, TypeError) as exc:
+    except (_Unencodable, RecursionError, ValueError, TypeError, OverflowError) as exc:
         path, why = _locate(value, what)
         raise InputError(
             f"{path}: {why or exc}", next_step="send a value JSON can hold, as valid Unicode text"
@@ -52,10 +53,10 @@ def decode(data: bytes) -> Any:
 
 
 def plain(value: object, *, what: str = "value") -> Any:
-    """Return `value` as JSON-ready data (dict, list, str, int, float, bool, None), by the rules of `encode`."""
+    """Return `value` as JSON-ready data (dict, list, str, int, float, bool, None) by `encode`'s rules."""
     try:
         return _plain(value)
-    except (_Unencodable, RecursionError) as exc:
+    except (_Unencodable, RecursionError, OverflowError) as exc:
         path, why = _locate(value, what)
         raise InputError(f"{path}: {why or exc}", next_step="send a value JSON can hold") from None
 
@@ -69,7 +70,7 @@ def _plain(value: Any) -> Any:
             raise _Unencodable(f"{value} is not a finite number")
         return value
     if kind is dict:
-        return {_key(k): _plain(v) for k, v in value.items()}
+        return _mapping(value)
     if kind is list or kind is tuple:
         return [_plain(v) for v in value]
     return _foreign(value)
@@ -98,7 +99,7 @@ def _foreign(value: Any) -> Any:
     if hasattr(value, "model_dump"):  # a pydantic model, without importing pydantic here
         return _plain(value.model_dump())
     if isinstance(value, Mapping):
-        return {_key(k): _plain(v) for k, v in value.items()}
+        return _mapping(value)
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
@@ -110,6 +111,13 @@ def _foreign(value: Any) -> Any:
     if callable(getattr(value, "item", None)):  # a numpy scalar
         return _plain(value.item())
     raise _Unencodable(f"a {type(value).__name__} has no JSON form")
+
+
+def _mapping(value: Mapping[Any, Any]) -> dict[str, Any]:
+    made = {_key(k): _plain(v) for k, v in value.items()}
+    if len(made) != len(value):  # 1 and "1": one of the values would be lost
+        raise _Unencodable("two of its keys are the same as text")
+    return made
 
 
 def _key(key: object) -> str:
@@ -125,18 +133,24 @@ def _key(key: object) -> str:
 
 
 def _locate(value: object, path: str) -> tuple[str, str]:
-    """Walk to the first value that cannot be encoded; return its path and the reason."""
+    """Return the path of the first value that cannot be encoded, and the reason."""
+    found, why = _search(value, path)
+    return (found if len(found) <= _LONGEST_PATH else f"{found[:_LONGEST_PATH]}..."), why
+
+
+def _search(value: object, path: str) -> tuple[str, str]:
     try:
         shallow = value.model_dump() if hasattr(value, "model_dump") else value
         children: list[tuple[str, object]] = []
         if isinstance(shallow, Mapping):
             children = [(f"{path}.{k}", v) for k, v in shallow.items()]
-            for key in shallow:
-                _key(key).encode("utf-8")
+            keys = [_key(key).encode("utf-8") for key in shallow]
+            if len(set(keys)) != len(keys):
+                return path, "two of its keys are the same as text"
         elif isinstance(shallow, Sequence | set | frozenset) and not isinstance(shallow, str | bytes):
             children = [(f"{path}[{i}]", v) for i, v in enumerate(shallow)]
         for child_path, child in children:
-            found, why = _locate(child, child_path)
+            found, why = _search(child, child_path)
             if why:
                 return found, why
         if not children:
@@ -145,7 +159,7 @@ def _locate(value: object, path: str) -> tuple[str, str]:
         return path, "holds a lone surrogate, which is not valid Unicode text"
     except RecursionError:
         return path, "is nested too deeply"
-    except (_Unencodable, ValueError, TypeError) as exc:
+    except (_Unencodable, ValueError, TypeError, OverflowError) as exc:
         return path, str(exc)
     return path, ""
 

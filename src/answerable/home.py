@@ -26,7 +26,7 @@ PROJECT_FILE = "answerable.toml"
 CREATE_LOCK = "home.lock"
 HOME_VARIABLE = "ANSWERABLE_HOME"
 DURABILITIES = ("FULL", "NORMAL")
-FORMATS = {
+FORMATS: Mapping[str, int] = {
     "home": formats.HOME,
     "leaf": formats.LEAF,
     "envelope": formats.ENVELOPE,
@@ -117,8 +117,8 @@ def _no_home(folder: Path) -> HomeError:
     )
 
 
-def write_home(home: Home) -> None:
-    """Write home.toml, last and whole: a folder without it is not yet a home."""
+def write_home(home: Home, numbers: Mapping[str, int] = FORMATS) -> None:
+    """Write home.toml, last and whole: a folder without it is not yet a home. numbers: of its formats."""
     text = (
         "# The only truth about this home. Keep it and `secrets/` with every backup.\n"
         f"id = {_quoted(home.id.hex())}\n"
@@ -127,7 +127,7 @@ def write_home(home: Home) -> None:
         f"segments = {_quoted(home.segments)}\n"
         f"durability = {_quoted(home.durability)}   # FULL survives a power cut, NORMAL a crash\n"
         f'signing_key = {_quoted(home.signing_key)}   # or "env:NAME"; PEM, Ed25519\n\n'
-        "[formats]\n" + "".join(f"{name} = {number}\n" for name, number in FORMATS.items())
+        "[formats]\n" + "".join(f"{name} = {number}\n" for name, number in numbers.items())
     )
     partial = home.folder / f"{HOME_FILE}.partial"
     with partial.open("w", encoding="utf-8") as file:

@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from answerable.casebook import Casebook, label_text, link, principal_data
-from answerable.decisions.account import belief_data
-from answerable.decisions.answer import ASSERTED
+from answerable.casebook import Casebook, label_text, link, principal_data, told
 from answerable.decisions.case import Principal
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Outcome
@@ -87,13 +85,7 @@ def _ending(
         "made_by": made_by,
         "principal": principal.id,
     }
-    told = {
-        "output": data,
-        "reason": reason,
-        "reasons": [reason] if reason else [],
-        "beliefs": {name: belief_data(ASSERTED) for name in data},
-    }
-    return header, {"output": told, "detail": {"principal": principal_data(principal)}}
+    return header, {"output": told(output=data, reason=reason), "detail": {"principal": principal_data(principal)}}
 
 
 def _end(

@@ -20,7 +20,7 @@ from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Outcome, Result
 from answerable.decisions.reading import NotAnAnswer, key_of, read_input, read_returned, whole
-from answerable.encoding import MICRO, encode, plain
+from answerable.encoding import MICRO, encode
 from answerable.errors import AnswerableError, InputError, KeyReused
 from answerable.ledger.entry import Conflict, Receipt, Unit, text_id
 from answerable.ports import Caller, Clock, Ids, PolicyEngine, Protector, Releases
@@ -66,13 +66,16 @@ def admit(road: Road, account: Account, given: Any) -> bool:
     """Who asks, may they, is the input valid, what stage is it in. False: refused, with a reason."""
     decision, request = account.decision, account.request
     account.stage = road.releases.stage(decision.name)
-    account.data = as_given(given)
     try:
-        account.input, data = read_input(decision, given)
-        account.data = storable(data)
-        account.key = storable(request.key) or key_of(decision, data)
+        account.input = read_input(decision, given)
+        account.body = storable(account.input)
+        account.key = request.key or key_of(decision, account.input)
+        if account.key is not None:
+            storable(account.key)
+            account.key_digest = road.book.key_digest(decision.name, account.key)
     except InputError as exc:
         account.status, account.reason, account.fault = "refused", exc.what, "invalid-input"
+        account.key, account.body = None, account.body or as_given(given)
         return False
     purpose = request.purpose or decision.purpose
     permit = road.policies.authorize(request.principal, "decide", decision.name, purpose)
@@ -82,31 +85,32 @@ def admit(road: Road, account: Account, given: Any) -> bool:
     return permit.allowed
 
 
-def storable(data: Any) -> Any:
-    """Return `data` if a record can hold it. Raises InputError with the path of what cannot be stored."""
-    if len(encode(data, what="input")) > PART_BYTES:
+def storable(data: Any) -> bytes:
+    """Return `data` as a record stores it. Raises InputError with the path of what cannot be stored."""
+    body = encode(data, what="input")
+    if len(body) > PART_BYTES:
         raise InputError(
             f"the input has more than {PART_BYTES:,} bytes", next_step="send a reference instead"
         )
-    return data
+    return body
 
 
-def as_given(given: Any) -> Any:
+def as_given(given: Any) -> bytes | None:
     """Return an input as it came, as far as a record can hold it: a refused case shows what was refused."""
     try:
-        return storable(plain(given))
+        return storable(given)
     except InputError:
         return None
 
 
 def recorded_before(road: Road, account: Account) -> Outcome[Any] | None:
     """Return the outcome that this key already has. Raises KeyReused if it had another input."""
-    assert account.key is not None
-    known = road.book.keyed(account.decision.name, account.key, now=account.at)
+    assert account.key_digest is not None and account.body is not None
+    known = road.book.keyed(account.decision.name, account.key_digest, now=account.at)
     if known is None:
         return None
     case_id, input_digest = known
-    if input_digest != road.book.input_digest(account.data):
+    if input_digest != road.book.input_digest(account.body):
         raise KeyReused(
             f"{account.decision.name} has answered the key {account.key!r} for another input",
             next_step=f"use a new key, or read what was answered: `answerable why {text_id(case_id)}`",

@@ -325,10 +325,14 @@ class Workspace:
         return [{"index": line.index, **line.header} for line in self.ledger.latest(wanted)]
 
     def find(self, record: str | None, *, decision: str | None = None, key: str | None = None) -> bytes:
-        """Return the case id for a record id, "last" or a key. Raises HomeError naming this home if there is none."""
+        """Return the case id of a record id, "last" or a key. Raises HomeError, naming this home, if none."""
         if key is not None:
             names = [decision] if decision else sorted({row[0] for row in self._rows(cases.ALL_DEFINITIONS)})
-            found = [held[0] for name in names if (held := self.book.keyed(name, key)) is not None]
+            found = [
+                held[0]
+                for name in names
+                if (held := self.book.keyed(name, self.book.key_digest(name, key))) is not None
+            ]
             if len(found) == 1:
                 return found[0]
             if found:

@@ -18,6 +18,7 @@ from answerable.errors import HomeError, InputError, LedgerUnavailable, NewerHom
 from answerable.ledger import journal_postgres
 from answerable.ledger.entry import Conflict, Filter, Receipt, Unit
 from answerable.ledger.envelope import open_clear
+from answerable.ledger.group_commit import _Waiting
 from answerable.ledger.journal_memory import MemoryJournal
 from answerable.ledger.journal_postgres import PostgresJournal
 from answerable.ledger.journal_sql import SqlJournal
@@ -231,6 +232,58 @@ class JournalContract:
         journal.submit(one())
 
         assert unit.entries[0].id in audit(journal)
+
+    def test_ctrl_c_in_a_commit_leaves_nobody_waiting(self, journal: SqlJournal) -> None:
+        """The caller that leads is interrupted; those behind it learn that, and the journal goes on."""
+        commit, entered, queued = journal._group._commit, threading.Event(), threading.Event()
+
+        def interrupted(group: Any) -> Any:
+            entered.set()
+            queued.wait(10)
+            if len(group) > 1:
+                raise KeyboardInterrupt
+            return commit(group)
+
+        journal._group._commit = interrupted
+        with ThreadPoolExecutor(5) as pool:
+            futures = [pool.submit(journal.submit, one())]
+            entered.wait(10)
+            futures += [pool.submit(journal.submit, one()) for _ in range(4)]
+            while len(journal._group._queue) < 4:
+                time.sleep(0.001)
+            queued.set()
+            errors = [type(future.exception(10)) for future in futures[1:]]
+        journal._group._commit = commit
+
+        assert sorted(error.__name__ for error in errors) == ["KeyboardInterrupt", *["LedgerUnavailable"] * 3]
+        assert journal.submit(one()) == Receipt((1,))
+
+    def test_ctrl_c_while_waiting_takes_the_unit_back(self, journal: SqlJournal) -> None:
+        """A caller that gives up, also one that was to lead, holds up nobody behind it."""
+        group = journal._group
+        commit, entered, queued = group._commit, threading.Event(), threading.Event()
+
+        def held(units: Any) -> Any:
+            entered.set()
+            queued.wait(10)
+            return commit(units)
+
+        group._commit = held
+        with ThreadPoolExecutor(3) as pool:
+            first = pool.submit(journal.submit, one())
+            entered.wait(10)
+            gone = _Waiting(one())
+            group._put(gone)
+            last = pool.submit(journal.submit, one())
+            while len(group._queue) < 2:
+                time.sleep(0.001)
+            queued.set()
+            first.result(10)
+            assert gone.leads
+
+            group._give_up(gone)
+
+            assert last.result(10) == Receipt((1,))
 
     def test_an_entry_comes_back_as_it_was(self, journal: SqlJournal) -> None:
         """Every byte value, any Unicode and the limits of numbers survive exactly."""

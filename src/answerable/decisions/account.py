@@ -1,4 +1,4 @@
-"""The account of a case as plain data: what goes into a record's parts, and the way back to an Outcome."""
+"""The account of a case as data: what goes into a record's parts, and the way back to an Outcome."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 from answerable.decisions.answer import Belief, Usage
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Outcome
-from answerable.encoding import plain, timestamp
+from answerable.encoding import timestamp
 
 
 def belief_data(belief: Belief) -> dict[str, Any]:
-    """Return a belief as plain data; the distribution is a list of pairs, since a value may be no string."""
+    """Return a belief as data to encode; a distribution is a list of pairs, as a value may be no string."""
     data: dict[str, Any] = {"p": belief.p, "measured": belief.measured}
     if belief.distribution is not None:
-        data["distribution"] = [[plain(v), p] for v, p in belief.distribution.items()]
+        data["distribution"] = [[v, p] for v, p in belief.distribution.items()]
     return data
 
 
@@ -27,13 +27,13 @@ def _belief(data: Mapping[str, Any]) -> Belief:
 
 
 def attempt_data(attempt: Attempt) -> dict[str, Any]:
-    """Return an attempt as plain data, without what is empty."""
+    """Return an attempt as data to encode, without what is empty."""
     data = {
         "decider": attempt.decider,
         "result": attempt.result,
         "reason": attempt.reason,
         "fault": attempt.fault,
-        "output": plain(attempt.output),
+        "output": attempt.output,
         "settled": list(attempt.settled),
         "beliefs": {n: belief_data(b) for n, b in attempt.beliefs.items()},
         "expected_cost": attempt.expected_cost,
@@ -41,9 +41,9 @@ def attempt_data(attempt: Attempt) -> dict[str, Any]:
         "usage": {
             n: v for n in ("cost", "tokens_in", "tokens_out", "model") if (v := getattr(attempt.usage, n))
         },
-        "calls": plain(attempt.calls),
+        "calls": attempt.calls,
     }
-    return {n: v for n, v in data.items() if v not in (None, {}, [], "")}
+    return {n: v for n, v in data.items() if v not in (None, {}, [], (), "")}
 
 
 def _attempt(data: Mapping[str, Any]) -> Attempt:

@@ -14,7 +14,7 @@ from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
 from answerable.decisions.fields import Field, fields_of
 from answerable.decisions.stakes import Stakes
-from answerable.encoding import seconds
+from answerable.encoding import MICRO, seconds
 from answerable.errors import UsageError, did_you_mean
 
 I = TypeVar("I", bound=BaseModel)  # noqa: E741 - input, beside O for output
@@ -78,8 +78,7 @@ class Decision(Generic[I, O]):
                 raise UsageError(
                     f"{self.name}: {field} is {text!r}", next_step=f"say the {field} in one line"
                 )
-        seconds(self.deadline, what="deadline")
-        seconds(self.keep_key, what="keep_key")
+        assert self.deadline_s and self.keep_key_us  # both raise for what is no duration
         if self.unmeasured not in ("review", "accept") and not _SAMPLE.fullmatch(self.unmeasured):
             raise UsageError(
                 f"unmeasured is {self.unmeasured!r}", next_step='use "review", "accept" or "sample:0.05"'
@@ -119,6 +118,16 @@ class Decision(Generic[I, O]):
                 f"{self.name}: {who} names {value!r}, which {field.path} cannot be",
                 next_step=did_you_mean(str(value), map(str, field.values)),
             )
+
+    @cached_property
+    def deadline_s(self) -> float:
+        """`deadline` in seconds."""
+        return seconds(self.deadline, what="deadline")
+
+    @cached_property
+    def keep_key_us(self) -> int:
+        """`keep_key` in microseconds."""
+        return round(seconds(self.keep_key, what="keep_key") * MICRO)
 
     @cached_property
     def input_fields(self) -> tuple[Field, ...]:

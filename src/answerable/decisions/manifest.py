@@ -6,7 +6,7 @@ from typing import Any
 from answerable.decisions.decider import Decider, code_digest
 from answerable.decisions.decision import Decision
 from answerable.decisions.fields import Field
-from answerable.encoding import encode, plain, seconds
+from answerable.encoding import encode, plain
 
 
 def manifest(decision: Decision[Any, Any]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def manifest(decision: Decision[Any, Any]) -> dict[str, Any]:
             ],
             "never_automatic": plain(dict(stakes.never_automatic)),
         },
-        "deadline": seconds(decision.deadline),
+        "deadline": decision.deadline_s,
         "unmeasured": decision.unmeasured,
         "checks": [{"name": _name(c), "digest": code_digest(c)} for c in decision.checks],
         "deciders": [_decider(d) for d in decision.deciders],

@@ -16,7 +16,7 @@ Status = Literal["answered", "escalated", "refused", "failed"]
 class Attempt:
     """What one decider did with one case.
 
-    fault: the category: "exception", "timeout", "deadline", "wrong-type", "invalid", "check", "never-automatic".
+    fault: "exception", "timeout", "deadline", "wrong-type", "invalid", "check" or "never-automatic".
     expected_cost: micro-units of the stakes' currency. latency_us: microseconds.
     output: the fields this attempt gave, as plain data; settled: which of them stand.
     calls: model calls and tool reads, as sent and received.

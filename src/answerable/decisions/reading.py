@@ -23,8 +23,8 @@ class NotAnAnswer(Exception):
         self.fault = fault
 
 
-def read_input(decision: Decision[Any, Any], given: Any) -> tuple[Any, Any]:
-    """Return the validated input model and its plain data. Raises InputError naming every bad path."""
+def read_input(decision: Decision[Any, Any], given: Any) -> Any:
+    """Return the validated input model. Raises InputError naming every bad path."""
     if not isinstance(given, decision.input):
         if isinstance(given, BaseModel):
             given = given.model_dump()
@@ -39,7 +39,7 @@ def read_input(decision: Decision[Any, Any], given: Any) -> tuple[Any, Any]:
             raise InputError(
                 problems(exc), next_step=f"send what {decision.input.__name__} describes"
             ) from None
-    return given, plain(given, what="input")
+    return given
 
 
 def problems(error: ValidationError) -> str:
@@ -50,9 +50,9 @@ def problems(error: ValidationError) -> str:
     )
 
 
-def key_of(decision: Decision[Any, Any], data: Mapping[str, Any]) -> str | None:
-    """Return the key the outside world knows this input by; several key fields are joined with `|`."""
-    values = [data.get(name) for name in decision.key_fields]
+def key_of(decision: Decision[Any, Any], given: Any) -> str | None:
+    """Return the key the outside world knows an input by; several key fields are joined with `|`."""
+    values = [plain(getattr(given, name)) for name in decision.key_fields]
     if not values or any(v is None or v == "" for v in values):
         return None
     return "|".join(str(v) for v in values)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from uuid import UUID
 
 HeaderType = Literal["id", "digest", "int", "float", "text"]
 
@@ -172,4 +171,5 @@ class Listed:
 
 def text_id(value: bytes) -> str:
     """Return a 16-byte id as people write it."""
-    return str(UUID(bytes=value))
+    text = value.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,16 +1,17 @@
 """Group commit: units that wait are made durable together, by whichever caller comes first.
 
-There is no timer and no thread for blocking callers: one of them leads, commits everything that is queued
-and wakes the others; the time a commit takes forms the next group. A thread leads for event loops only.
+There is no timer and no thread for blocking callers: the first one leads. It commits what is queued, wakes
+the others and appoints the next leader; the time a commit takes forms the next group. A thread leads where
+the first in the queue is awaited by an event loop.
 """
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from answerable.errors import LedgerUnavailable
 from answerable.ledger.entry import Receipt, Unit
@@ -22,11 +23,21 @@ GROUP_BYTES = 4 * 1024 * 1024
 QUEUE_UNITS = 8192
 
 
+def _locked() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
 @dataclass(slots=True, eq=False)
 class _Waiting:
+    """A unit in the queue. turn: released when it has its result, or before that when its caller leads."""
+
     unit: Unit
-    blocking: Future[Receipt] | None = None
     awaited: asyncio.Future[Receipt] | None = None
+    result: Committed | None = None
+    leads: bool = False
+    turn: threading.Lock = field(default_factory=_locked)
 
 
 class GroupCommit:
@@ -35,21 +46,28 @@ class GroupCommit:
     def __init__(self, commit: Commit) -> None:
         self._commit = commit
         self._queue: deque[_Waiting] = deque()
-        self._gate = threading.Lock()  # nothing is queued after `close` looked at the queue
-        self._lead = threading.Lock()
-        self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._gate = threading.Lock()  # over the queue and these three
+        self._led = False  # somebody commits, or is appointed to
         self._closed = False
+        self._thread: threading.Thread | None = None
+        self._call = threading.Semaphore(0)  # appoints the thread
 
     def submit(self, unit: Unit) -> Receipt:
         """Block until `unit` is durable. Raises what the commit gave for it."""
-        future: Future[Receipt] = Future()
-        self._put(_Waiting(unit, blocking=future))
-        while not future.done():
-            with self._lead:
-                if not future.done():
-                    self._commit_group()
-        return future.result()
+        waiting = _Waiting(unit)
+        try:
+            self._put(waiting)
+            if not waiting.leads:
+                waiting.turn.acquire()
+            if waiting.result is None:
+                self._lead()
+        except BaseException:  # Ctrl-C
+            self._give_up(waiting)
+            raise
+        if isinstance(waiting.result, Receipt):
+            return waiting.result
+        assert waiting.result is not None  # whoever leads finds its own unit first in the queue
+        raise waiting.result
 
     async def enqueue(self, unit: Unit) -> Receipt:
         """Wait until `unit` is durable without blocking the loop."""
@@ -57,9 +75,6 @@ class GroupCommit:
             await asyncio.sleep(0.001)
         future = asyncio.get_running_loop().create_future()
         self._put(_Waiting(unit, awaited=future))
-        if self._thread is None:
-            self._start()
-        self._wake.set()
         # A cancelled caller must not take a unit back that may be in flight: the future is left to finish.
         return await asyncio.shield(future)
 
@@ -67,52 +82,71 @@ class GroupCommit:
         """Commit what is queued, then refuse more."""
         with self._gate:
             self._closed = True
-        with self._lead:
-            while self._queue:
-                self._commit_group()
-        self._wake.set()
+        while self._led:  # the last leader finds the queue empty
+            time.sleep(0.001)
         if self._thread is not None:
+            self._call.release()
             self._thread.join()
 
     def _put(self, waiting: _Waiting) -> None:
         with self._gate:
             if self._closed:
                 raise LedgerUnavailable("the journal is closed", next_step="open the workspace again")
-            self._queue.append(waiting)
-
-    def _start(self) -> None:
-        with self._lead:
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._follow_loops, name="answerable-journal", daemon=True
-                )
+            if waiting.awaited is not None and self._thread is None:
+                self._thread = threading.Thread(target=self._follow, name="answerable-journal", daemon=True)
                 self._thread.start()
+            self._queue.append(waiting)
+            if not self._led:
+                self._appoint()
 
-    def _follow_loops(self) -> None:
-        while not self._closed:
-            self._wake.wait()
-            self._wake.clear()
-            while self._queue:
-                with self._lead:
-                    self._commit_group()
+    def _give_up(self, waiting: _Waiting) -> None:
+        """Take the unit back if it is not in flight, and leave the lead to the next."""
+        with self._gate:
+            if waiting in self._queue:
+                self._queue.remove(waiting)
+                if waiting.leads:
+                    self._appoint()
 
-    def _commit_group(self) -> None:
+    def _follow(self) -> None:
+        """Lead whenever the first in the queue is awaited."""
+        while True:
+            self._call.acquire()
+            if self._led:
+                self._lead()
+            elif self._closed:
+                return
+
+    def _lead(self) -> None:
+        """Commit one group, then appoint who leads next."""
         group: list[_Waiting] = []
-        size = 0
-        while self._queue and len(group) < GROUP_UNITS and size < GROUP_BYTES:
-            waiting = self._queue.popleft()
-            group.append(waiting)
-            size += waiting.unit.size
-        if not group:
-            return
+        results: Sequence[Committed] = ()
         try:
-            results = self._commit([w.unit for w in group])
-        except Exception as exc:  # the whole group failed: each of its callers learns why
-            results = [exc] * len(group)
-        except BaseException:  # Ctrl-C hit the leading thread: the others must not wait for ever
-            _tell(group, [_INTERRUPTED] * len(group))
-            raise
-        _tell(group, results)
+            with self._gate:
+                size = 0
+                while self._queue and len(group) < GROUP_UNITS and size < GROUP_BYTES:
+                    group.append(self._queue.popleft())
+                    size += group[-1].unit.size
+            try:
+                results = self._commit([waiting.unit for waiting in group])
+            except Exception as exc:  # the whole group failed: each of its callers learns why
+                results = [exc] * len(group)
+        finally:
+            # After a Ctrl-C there are no results; the others must not wait for ever.
+            _tell(group, results or [_INTERRUPTED] * len(group))
+            with self._gate:
+                self._appoint()
+
+    def _appoint(self) -> None:
+        """Let the first in the queue lead; its caller is awake, or wakes by this."""
+        self._led = bool(self._queue)
+        if not self._led:
+            return
+        first = self._queue[0]
+        first.leads = True
+        if first.awaited is not None:
+            self._call.release()
+        elif first.turn.locked():
+            first.turn.release()
 
 
 _INTERRUPTED = LedgerUnavailable(
@@ -124,12 +158,11 @@ def _tell(group: Sequence[_Waiting], results: Sequence[Committed]) -> None:
     """Wake each of `group` with its result."""
     loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Receipt], Committed]]] = {}
     for waiting, result in zip(group, results, strict=True):
+        waiting.result = result
         if waiting.awaited is not None:
             loops.setdefault(waiting.awaited.get_loop(), []).append((waiting.awaited, result))
-        elif waiting.blocking is not None and isinstance(result, Exception):
-            waiting.blocking.set_exception(result)
-        elif waiting.blocking is not None:
-            waiting.blocking.set_result(result)  # type: ignore[arg-type]
+        elif waiting.turn.locked():  # the leader's own may be open
+            waiting.turn.release()
     for loop, settled in loops.items():
         with suppress(RuntimeError):  # the loop is closed, its callers are gone; their entries are durable
             loop.call_soon_threadsafe(_settle, settled)

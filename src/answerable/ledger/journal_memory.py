@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from answerable.ledger.entry import Stored
 from answerable.ledger.journal_sqlite import SqliteJournal
 from answerable.ports import JournalAddress, Signer
 
@@ -38,12 +37,12 @@ class MemoryJournal(SqliteJournal):
     def __init__(self, *, home: bytes, signer: Signer) -> None:
         super().__init__(Path(":memory:"), home=home, signer=signer, durability="OFF", create=True)
 
-    def scan(self, start: int, stop: int, *, batch: int = 1024) -> Iterator[Sequence[Stored]]:
-        """Yield entries by index; what is committed meanwhile is not seen, nothing is ever dropped here."""
+    def pages(self, start: int, stop: int, *, batch: int = 1024) -> Iterator[Sequence[Sequence[Any]]]:
+        """Yield rows by index; what is committed meanwhile is not seen."""
         stop = min(stop, self.head().size)
         for lo in range(start, stop, batch):
             # A list, so that no lock is held while the caller works on a batch.
-            yield from list(super().scan(lo, min(lo + batch, stop), batch=batch))
+            yield from list(super().pages(lo, min(lo + batch, stop), batch=batch))
 
     def _open_turn(self) -> Any:
         return _Lock()

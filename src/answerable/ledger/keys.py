@@ -1,6 +1,5 @@
 """The log's signing key and the home's look-up key: made on first use, readable by their owner only."""
 
-import hashlib
 import hmac
 import os
 import secrets
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from answerable.errors import HomeError, UsageError
-from answerable.ledger.note import VerifierKey, sign_note
+from answerable.ledger.note import VerifierKey, signed_note
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,16 +20,12 @@ class FileSigner:
     """Signs with an Ed25519 key. name: the log's origin."""
 
     def __init__(self, name: str, key: "Ed25519PrivateKey") -> None:
-        self.name, self._key = name, key
+        self.name, self._sign = name, key.sign
+        self.verifier = VerifierKey.of(name, key)  # the public half, for everybody who verifies
 
     def sign(self, text: str) -> str:
         """Return `text` as a signed note."""
-        return sign_note(text, self.name, self._key)
-
-    @property
-    def verifier(self) -> VerifierKey:
-        """The public half, for everybody who verifies."""
-        return VerifierKey.of(self.name, self._key)
+        return signed_note(text, self.verifier, self._sign)
 
 
 def load_signer(origin: str, where: str, folder: Path, env: Mapping[str, str]) -> FileSigner:
@@ -109,8 +104,5 @@ class Lookup:
 
     def digest(self, purpose: str, *texts: bytes) -> bytes:
         """Return the HMAC-SHA-256 (32 bytes) of `texts` for one purpose."""
-        mac = hmac.new(self._key, purpose.encode() + b"\0", hashlib.sha256)
-        for text in texts:
-            mac.update(len(text).to_bytes(8))
-            mac.update(text)
-        return mac.digest()
+        body = b"".join((purpose.encode(), b"\0", *(len(t).to_bytes(8) + t for t in texts)))
+        return hmac.digest(self._key, body, "sha256")

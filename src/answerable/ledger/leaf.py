@@ -89,8 +89,8 @@ def parse_leaf(data: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
             name = data[at + 2 : at + 2 + length].decode()
             digests[name] = data[at + 2 + length : at + 34 + length]
             at += 33 + length
-        if at + 1 != len(data):
-            raise ValueError("bytes are left over")
+        if leaf_data(header, digests) != data:  # one entry has one spelling
+            raise ValueError("it is not written as leaf v1 writes it")
         return header, digests
     except (ValueError, IndexError, struct.error) as exc:
         raise TamperFound(f"this is no leaf: {exc}", next_step="export the proof again") from exc

@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
@@ -210,13 +210,17 @@ def sign_note(text: str, name: str, private_key: "Ed25519PrivateKey") -> str:
     text: ends in a newline, no other control characters. name: of the key; for a log its origin.
     Raises InputError on another text or name. The result verifies with `VerifierKey.of(name, private_key)`.
     """
+    return signed_note(text, VerifierKey.of(name, private_key), private_key.sign)
+
+
+def signed_note(text: str, key: VerifierKey, sign: Callable[[bytes], bytes]) -> str:
+    """`sign_note` for a key that is at hand, or whose private half is elsewhere: `sign` gives 64 bytes."""
     if not text.endswith("\n") or not _is_clean(text):
         raise InputError(
             f"the text {_short(text)} cannot be signed",
             next_step="end it with a newline and leave out all other control characters",
         )
-    key = VerifierKey.of(name, private_key)
-    return f"{text}\n— {name} {_base64(key.key_id + private_key.sign(text.encode()))}\n"
+    return f"{text}\n— {key.name} {_base64(key.key_id + sign(text.encode()))}\n"
 
 
 def open_note(note_text: str, keys: Iterable[VerifierKey]) -> tuple[str, list[str]]:

@@ -201,7 +201,8 @@ class SegmentFile:
             for number in self._groups_with(entry_id):
                 ids = self.group(number, ["id"]).column(0).to_pylist()
                 if entry_id in ids:
-                    row = self.group(number).slice(ids.index(entry_id), 1)
+                    # Cut before anything is joined: all other entries of the group are thrown away.
+                    row = self._file.read_row_group(number, columns=list(COLUMNS)).slice(ids.index(entry_id), 1)
                     return from_row([column[0].as_py() for column in row.columns])
         return None
 

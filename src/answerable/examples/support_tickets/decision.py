@@ -66,11 +66,16 @@ def train(history: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
     return estimators
 
 
+def version_of(seed: int) -> str:
+    """Return the decision's version; it tells which history the model learned from."""
+    return f"1.{seed}"
+
+
 def build(estimators: dict[str, Any], *, seed: int) -> ans.Decision[Ticket, Route]:
     """Return the decision around trained estimators; seed: of the history they learned from."""
     return ans.Decision(
         name="route-ticket",
-        version=f"1.{seed}",
+        version=version_of(seed),
         label="urgency",
         question="How urgent is this support ticket, and which team takes it?",
         input=Ticket,

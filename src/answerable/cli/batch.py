@@ -1,0 +1,208 @@
+"""Decides all rows of a table: what goes in, what comes out, and the count of it."""
+
+import signal
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from answerable.cli.cases import Cases, Given
+from answerable.cli.results import Results
+from answerable.cli.told import already_told
+from answerable.decisions.decision import Decision
+from answerable.decisions.outcome import Outcome
+from answerable.errors import AnswerableError, UsageError
+from answerable.integrations.tables_core import BadRow
+
+if TYPE_CHECKING:
+    from answerable.workspace import Workspace
+
+STATUSES = ("answered", "escalated", "refused", "failed")
+SOURCE = "file"  # who a truth column of a case file is said to come from
+
+
+@dataclass(kw_only=True, slots=True)
+class Tally:
+    """The count of a run. rows: read. rejected: (line, error) of what could not be taken as it was."""
+
+    rows: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    deciders: Counter[str] = field(default_factory=Counter)
+    degraded: int = 0
+    replayed: int = 0  # answered before, under the same key
+    resumed: int = 0  # in OUT already
+    truths: int = 0
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+    broken: AnswerableError | None = None  # why the table could not be read to its end
+
+    def count(self, status: str, made_by: str | None, degraded: object) -> None:
+        """Count one case. made_by: "name@version"."""
+        self.outcomes[status] += 1
+        if status == "answered" and made_by:
+            self.deciders[made_by.partition("@")[0]] += 1
+        self.degraded += bool(degraded)
+
+    def data(self) -> dict[str, Any]:
+        """Return the `decide` shape of the command line; `cases` is the sum of the outcomes."""
+        return {
+            "cases": sum(self.outcomes.values()),
+            "outcomes": {status: self.outcomes[status] for status in STATUSES},
+            "deciders": dict(self.deciders.most_common()),
+            "degraded": self.degraded,
+            "rejected": [{"line": line, "error": error} for line, error in sorted(self.rejected)],
+            "rows": self.rows,
+            "replayed": self.replayed,
+            "resumed": self.resumed,
+            "truths": self.truths,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Allowance:
+    """How many rows may be rejected: a share of them, or a number."""
+
+    share: float | None = None
+    count: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> "Allowance":
+        """Read "5%" or "20". Raises UsageError for another form."""
+        number = text.strip().removesuffix("%")
+        try:
+            value = float(number)
+            if number == text.strip():
+                return cls(count=int(number))
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 100:
+            raise UsageError(
+                f"--max-rejected {text!r} is neither a share nor a number", next_step="write it as 5% or 20"
+            )
+        return cls(share=value / 100)
+
+    def exceeded(self, tally_rows: int, rejected: int) -> bool:
+        """Say whether `rejected` of that many rows are too many."""
+        return rejected > (self.count if self.share is None else self.share * tally_rows)
+
+
+@contextmanager
+def stopping(told: Callable[[], None]) -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into an event, so that what is in flight can finish; the second one interrupts."""
+    stop = threading.Event()
+
+    def on_interrupt(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        told()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Batch:
+    """One run over a table's cases. tally: counts it. stop: when it is set no further row is begun."""
+
+    def __init__(
+        self,
+        workspace: "Workspace",
+        decision: Decision[Any, Any],
+        results: Results,
+        *,
+        principal: str,
+        concurrency: int,
+        stop: threading.Event,
+    ) -> None:
+        self._ws, self._decision, self._results = workspace, decision, results
+        self._principal, self._concurrency, self._stop = principal, concurrency, stop
+        self.tally = Tally()
+        self._fed: deque[Given] = deque()
+        self._keys: dict[int, str | None] = {}
+        self._telling: deque[tuple[int, Future[bool]]] = deque()
+
+    def run(self, cases: Cases, progress: Callable[[int], None]) -> Tally:
+        """Decide what is not decided yet; write, count and tell the truth of each case."""
+        with ThreadPoolExecutor(min(8, self._concurrency)) as tellers:
+            outcomes = self._ws.decide_many(
+                self._decision,
+                self._inputs(cases),
+                principal=self._principal,
+                keys=self._keys.get,
+                concurrency=self._concurrency,
+            )
+            for number, outcome in enumerate(outcomes):
+                given = self._fed.popleft()
+                self._keys.pop(number, None)
+                if not isinstance(outcome, Outcome):
+                    self.tally.rejected.append((given.line, outcome.error.what))
+                    continue
+                self._take(given, outcome)
+                if given.truth:
+                    self._telling.append((given.line, tellers.submit(self._tell, given, outcome)))
+                    self._listen(at_most=4 * self._concurrency)
+                progress(self.tally.rows)
+            self._listen(at_most=0)
+        return self.tally
+
+    def _inputs(self, cases: Cases) -> Iterator[Any]:
+        """Yield the inputs to decide; a table that breaks ends them, so that those in flight are kept."""
+        number = 0
+        try:
+            for given in cases:
+                if self._stop.is_set():
+                    return
+                self.tally.rows += 1
+                if isinstance(given, BadRow):
+                    self.tally.rejected.append((given.line, given.error))
+                elif (earlier := self._results.earlier.get(given.line)) is not None:
+                    self.tally.resumed += 1
+                    made_by = str(earlier["decider"] or "")
+                    self.tally.count(str(earlier["outcome"]), made_by, earlier["degraded"])
+                else:
+                    self._fed.append(given)
+                    self._keys[number] = self._key(given)
+                    number += 1
+                    yield given.input
+        except AnswerableError as exc:
+            self.tally.broken = exc
+
+    def _key(self, given: Given) -> str | None:
+        """Return a key of the job for a case that the world knows by none."""
+        own = self._decision.key_fields
+        if own and all(given.input.get(name) not in (None, "") for name in own):
+            return None
+        return self._results.key(given.line)
+
+    def _take(self, given: Given, outcome: Outcome[Any]) -> None:
+        self.tally.count(outcome.status, outcome.decider, outcome.degraded)
+        self.tally.replayed += outcome.replayed
+        if outcome.status == "refused" and outcome.decider is None:  # no decider was asked: the row is bad
+            self.tally.rejected.append((given.line, outcome.reason))
+        self._results.write(given.line, outcome)
+
+    def _tell(self, given: Given, outcome: Outcome[Any]) -> bool:
+        """Record the truth of a row; False where it was told before."""
+        if outcome.replayed and given.truth.keys() <= already_told(self._ws, outcome.record_id, SOURCE).keys():
+            return False
+        self._ws.truth(
+            self._decision, source=SOURCE, record=outcome.record_id, principal=self._principal, fields=given.truth
+        )
+        return True
+
+    def _listen(self, *, at_most: int) -> None:
+        """Take what became of the oldest truths until at most so many are under way."""
+        while len(self._telling) > at_most:
+            line, told = self._telling.popleft()
+            try:
+                self.tally.truths += told.result()
+            except UsageError as exc:
+                self.tally.rejected.append((line, f"truth: {exc.what}"))

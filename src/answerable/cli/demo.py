@@ -1,0 +1,37 @@
+"""The command `demo`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from answerable.cli.options import Json, command
+from answerable.errors import UsageError, did_you_mean
+
+_DEMOS = {"support": "answerable.examples.support_tickets.demo"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DemoOptions(Json):
+    """Options of `demo`."""
+
+    name: Annotated[str, typer.Argument(metavar="DEMO", help="Which one: support.")] = "support"
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Its home and its files.", show_default=True)
+    ] = Path("answerable-demo")
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the generated cases.")] = 7
+
+
+def demo(options: DemoOptions) -> None:
+    """Run the main job end to end on your machine: support tickets decided, explained and proved."""
+    if options.name not in _DEMOS:
+        raise UsageError(f"no demo is called {options.name!r}", next_step=did_you_mean(options.name, _DEMOS))
+    from importlib import import_module
+
+    import_module(_DEMOS[options.name]).run(options.out, options.seed, options.json)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the command into the command line."""
+    command(app, "demo", example="answerable demo --out my-demo --seed 7")(demo)

@@ -1,0 +1,128 @@
+"""The main job from end to end: learn from a history, decide new tickets, record, explain and prove them."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import answerable as ans
+from answerable.examples.support_tickets.decision import (
+    SAFE,
+    Route,
+    Ticket,
+    build,
+    text_of,
+    train,
+    version_of,
+)
+from answerable.examples.support_tickets.generator import TicketRow, generate
+from answerable.examples.support_tickets.scoring import Score, score
+from answerable.examples.support_tickets.words_more import NEW_LINE
+
+HISTORY, NEW = 6000, 2000
+PRODUCTS_OF_NEW_LINE = frozenset(product.name for product in NEW_LINE)
+
+
+def run(out: Path, *, seed: int = 7, quiet: bool = False) -> dict[str, Any]:
+    """Run the demo in the home `out` and return its summary as data; `quiet` prints no progress.
+
+    A second run with the same seed returns what the first one recorded. Raises UsageError if `out` holds
+    the demo of another seed.
+    """
+    with ans.Workspace(out) as ws:
+        _refuse_other_seed(ws, out, seed)
+        with _step("making tickets and learning from the history", quiet):
+            history, new = generate(seed, HISTORY, NEW)
+            estimators = train([(f"{t.product} {t.body}", t.label_urgency, t.label_team) for t in history])
+        decision = build(estimators, seed=seed)
+        started = time.perf_counter()
+        with _step(f"deciding {len(new):,} new tickets, each one recorded", quiet):
+            results = ws.decide_many(decision, map(_ticket, new), principal="service:demo")
+            outcomes = [_outcome(result) for result in results]
+        took = time.perf_counter() - started
+        replayed = sum(outcome.replayed for outcome in outcomes)
+        if not replayed:
+            with _step("recording what was right in the end", quiet):
+                for ticket in new:
+                    right = {"urgency": ticket.urgency, "team": ticket.team}
+                    ws.truth(decision, key=ticket.number, source="agent", fields=right)
+        with _step("verifying the ledger", quiet):
+            report = ws.ledger.verify()
+        unseen = [i for i, ticket in enumerate(new) if ticket.product in PRODUCTS_OF_NEW_LINE]
+        return {
+            "home": str(out),
+            "seed": seed,
+            "tickets": len(new),
+            "replayed": replayed,
+            "seconds": took,
+            "deciders": _count(outcomes),
+            "scores": [s.as_dict() for s in _scores(outcomes, new, estimators)],
+            "new_product_line": [
+                s.as_dict()
+                for s in _scores([outcomes[i] for i in unseen], [new[i] for i in unseen], estimators)
+            ],
+            "why": ws.why(_worth_telling(outcomes, new)).data,
+            "verify": report.data(),
+        }
+
+
+def _refuse_other_seed(ws: ans.Workspace, out: Path, seed: int) -> None:
+    newest = ws.records(limit=1)
+    if newest and newest[0]["version"] != version_of(seed):
+        raise ans.UsageError(
+            f"{out} holds a demo of another seed", next_step="name another folder with --out, or that seed"
+        )
+
+
+def _ticket(row: TicketRow) -> Ticket:
+    return Ticket(
+        number=row.number, customer_id=row.customer_id, email=row.email, body=row.body, product=row.product
+    )
+
+
+def _outcome(result: Any) -> ans.Outcome[Route]:
+    if isinstance(result, ans.Failure):
+        raise result.error
+    outcome: ans.Outcome[Route] = result
+    return outcome
+
+
+def _count(outcomes: Sequence[ans.Outcome[Route]]) -> dict[str, int]:
+    """Return how many tickets each decider finished, in the order in which they are asked."""
+    names = [(o.decider or "nobody").partition("@")[0] for o in outcomes]
+    order = ("security_words", "model", "default", "nobody")
+    return {name: names.count(name) for name in order if name in names}
+
+
+def _scores(
+    outcomes: Sequence[ans.Outcome[Route]], new: Sequence[TicketRow], estimators: dict[str, Any]
+) -> Iterator[Score]:
+    """Score the whole decision beside each simpler way of answering every ticket."""
+    texts = [text_of(_ticket(t)) for t in new]
+    predicted = zip(*(estimators[field].predict(texts) for field in ("urgency", "team")), strict=True)
+    by_rule = [Route(urgency="high", team="account") if "hacked" in t.body.lower() else COMMON for t in new]
+    yield score("rule, model, default", [o.unwrap() for o in outcomes], new)
+    yield score("the rule alone", by_rule, new)
+    yield score("the model alone", [Route(urgency=u, team=t) for u, t in predicted], new)
+    yield score("always the default", [SAFE] * len(new), new)
+
+
+COMMON = Route(urgency="normal", team="technical")  # what the rule alone says of a ticket it does not know
+
+
+def _worth_telling(outcomes: Sequence[ans.Outcome[Route]], new: Sequence[TicketRow]) -> str:
+    """Return the record whose story shows the most: urgent in truth, and tried by several deciders."""
+    pairs = zip(outcomes, new, strict=True)
+    return max(pairs, key=lambda pair: (pair[1].urgency == "high", len(pair[0].attempts)))[0].record_id
+
+
+@contextmanager
+def _step(what: str, quiet: bool) -> Iterator[None]:
+    if not quiet:
+        print(f"{what} ...", end="", file=sys.stderr, flush=True)
+    started = time.perf_counter()
+    yield
+    if not quiet:
+        print(f" {time.perf_counter() - started:.1f} s", file=sys.stderr)

@@ -1,0 +1,236 @@
+"""The ledger of a home: the journal and its sealed segments as one log, from first entry to proof."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from answerable.encoding import decode
+from answerable.errors import TamperFound, UsageError
+from answerable.ledger import catalog, durable
+from answerable.ledger.blobs import FOLDER as BLOBS
+from answerable.ledger.blobs import Blobs
+from answerable.ledger.catalog import FOLDER as SEGMENTS
+from answerable.ledger.catalog import Segment
+from answerable.ledger.entry import HEADER, Filter, Head, Listed, Stored, Write, text_id
+from answerable.ledger.envelope import AES256GCM_HKDF, CLEAR, DROPPED, ELSEWHERE, open_clear, part_digest
+from answerable.ledger.findings import Report
+
+from answerable.ledger.note import Proof, VerifierKey
+from answerable.ledger.prove import Kept, keep_checkpoint, prove
+from answerable.ledger.seal import Sealed, seal
+from answerable.ledger.segments_duckdb import Hour, SegmentReader
+from answerable.ledger.segments_parquet import SegmentFile
+from answerable.ledger.verify import verify
+from answerable.ports import Journal, Signer
+
+Progress = Callable[[int, int], None]  # entries done, entries to do
+
+_STATE = {CLEAR: "clear", AES256GCM_HKDF: "sealed", DROPPED: "dropped"}
+
+
+class Ledger:
+    """Reads, seals, verifies and proves; it appends nothing.
+
+    journal: where the log is written. folder: of the home. signer: of the log's heads. keys: that verify
+    them, all that were ever in use. home_id: 16 bytes.
+    """
+
+    def __init__(
+        self, journal: Journal, folder: Path, signer: Signer, keys: Sequence[VerifierKey], home_id: bytes
+    ) -> None:
+        self.journal, self.folder, self.signer, self.keys, self.home_id = journal, folder, signer, tuple(keys), home_id
+        self._segments = folder / SEGMENTS
+        self.blobs = Blobs(folder / BLOBS)
+        self._reader = SegmentReader()
+
+    def close(self) -> None:
+        """Release what reading took; the journal stays open."""
+        self._reader.close()
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    def head(self) -> Head:
+        """Return the log's current head."""
+        return self.journal.head()
+
+    def get(self, entry_id: bytes) -> Stored | None:
+        """Return the entry with this id (16 bytes), or None. Raises TamperFound if its segment cannot be read."""
+        # The journal first: what leaves it meanwhile is in the catalog before.
+        stored = self.journal.get(entry_id)
+        if stored is not None:
+            return stored
+        for segment in catalog.segments_of_id(self.journal, entry_id):
+            with SegmentFile(self._file(segment)) as file:
+                stored = file.get(entry_id)
+            if stored is not None:
+                return stored
+        return None
+
+    def body(self, stored: Stored, part: str) -> Any:
+        """Return a part as JSON data; None if the entry has no such part, or it is encrypted or was dropped.
+
+        Raises TamperFound if the part is a blob that is missing or was changed.
+        """
+        envelope = self._envelope(stored, part)
+        raw = None if envelope is None else open_clear(envelope)
+        return None if raw is None else decode(raw)
+
+    def latest(self, wanted: Filter) -> list[Listed]:
+        """Return the entries that `wanted` describes, newest first; no part is read."""
+        found = {item.index: item for item in self.journal.latest(wanted)}
+        if wanted.limit is None or len(found) < wanted.limit:
+            sealed = [
+                segment
+                for segment in catalog.segments_of_time(self.journal, wanted.since, wanted.until)
+                if wanted.before is None or segment.lo < wanted.before
+            ]
+            if sealed:
+                # Entries that are sealed and not dropped yet are in both, so all of the limit is asked for again.
+                for item in self._reader.latest([self._file(segment) for segment in sealed], wanted):
+                    found.setdefault(item.index, item)
+        newest = sorted(found.values(), key=lambda item: -item.index)
+        return newest if wanted.limit is None else newest[: wanted.limit]
+
+    def hourly(self, since: int, until: int) -> list[Hour]:
+        """Return each hour's decisions, failures and p95 latency, by decision; microseconds since 1970."""
+        sealed, tail = self._cut(Filter(since=since, until=until, limit=None))
+        paths = [self._file(s) for s in sealed if s.at_hi >= since and s.at_lo < until]
+        return self._reader.hourly(paths, tail, since, until)
+
+    def kinds(self) -> dict[str, int]:
+        """Return how many entries there are of each kind."""
+        sealed, tail = self._cut(Filter(kinds=(), limit=None))
+        return self._reader.kinds([self._file(segment) for segment in sealed], tail)
+
+    # -- keeping -------------------------------------------------------------------------------------
+
+    def seal(self, *, fence: Sequence[Write] = (), progress: Progress | None = None) -> Sealed:
+        """Seal all full blocks of the journal; see `ledger.seal`."""
+        return seal(self.journal, self._segments, home=self.home_id, fence=fence, progress=progress)
+
+    def verify(
+        self,
+        *,
+        external: bool = False,
+        witnesses: Sequence[VerifierKey] = (),
+        quorum: int = 1,
+        progress: Progress | None = None,
+    ) -> Report:
+        """Recompute everything and report each problem; see `ledger.verify`."""
+        return verify(
+            self.journal,
+            self.folder,
+            home=self.home_id,
+            keys=self.keys,
+            external=external,
+            witnesses=witnesses,
+            quorum=quorum,
+            progress=progress,
+        )
+
+    def prove(self, entry_id: bytes, *, kept: bool = False) -> Proof:
+        """Return the offline proof of an entry; see `ledger.prove`. Raises UsageError if there is none with this id."""
+        stored = self.get(entry_id)
+        if stored is None:
+            raise UsageError(
+                f"no entry {text_id(entry_id)} is in the home {self.folder}",
+                next_step="check the id, or name the right home with --home",
+            )
+        return prove(self.journal, self.folder, self.keys, stored, kept=kept)
+
+    def checkpoint(self) -> Kept:
+        """Keep the current head's signed note in the home and return it."""
+        return keep_checkpoint(self.journal, self.folder, self.keys)
+
+    def export(self, path: Path, *, since: int | None = None, until: int | None = None) -> int:
+        """Write every entry with since <= at < until (microseconds) as a line of JSON; return how many.
+
+        A part is {"state", "digest"} and, where it is clear, "body"; where it is encrypted, "envelope" (base64).
+        The file appears only when it is whole. Raises TamperFound if an entry cannot be read.
+        """
+        count = 0
+        name = durable.temporary(path)
+        try:
+            with name.open("xb") as file:
+                for stored in self._entries():
+                    at = stored.entry.header["at"]
+                    if (since is None or at >= since) and (until is None or at < until):
+                        file.write(json.dumps(self._record(stored), ensure_ascii=False).encode() + b"\n")
+                        count += 1
+                durable.publish(file, path)
+        finally:
+            name.unlink(missing_ok=True)
+        return count
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    def _file(self, segment: Segment) -> Path:
+        path = segment.file(self._segments)
+        if not path.exists():
+            raise TamperFound(
+                f"the segment {path} with entries {segment.lo} to {segment.hi - 1} is missing",
+                next_step="restore the file from a backup",
+            )
+        return path
+
+    def _envelope(self, stored: Stored, part: str) -> bytes | None:
+        envelope = stored.entry.parts.get(part)
+        if envelope is not None and envelope[0] == ELSEWHERE:
+            return self.blobs.get(part, part_digest(part, envelope))
+        return envelope
+
+    def _cut(self, wanted: Filter) -> tuple[list[Segment], list[Listed]]:
+        """Return the segments and the journal's entries behind them, as of one moment."""
+        sealed = catalog.segments(self.journal)
+        while True:
+            end = sealed[-1].hi if sealed else 0
+            tail = [item for item in self.journal.latest(wanted) if item.index >= end]
+            again = catalog.segments(self.journal)
+            if len(again) == len(sealed):  # else a sealer moved entries between the two reads
+                return sealed, tail
+            sealed = again
+
+    def _entries(self) -> Iterator[Stored]:
+        """Yield every entry, by index, although a sealer may be at work."""
+        at = 0
+        while at < (size := self.journal.head().size):
+            start = at
+            for segment in catalog.segments(self.journal):
+                if segment.lo <= at < segment.hi:
+                    with SegmentFile(self._file(segment)) as file:
+                        for stored in file.stored():
+                            yield stored
+                    at = segment.hi
+            for batch in self.journal.scan(at, size):
+                for stored in batch:
+                    if stored.index != at:
+                        break
+                    yield stored
+                    at += 1
+            if at == start:
+                raise TamperFound(
+                    f"entry {at} is missing", next_step="run `answerable ledger verify` to find what was removed"
+                )
+
+    def _record(self, stored: Stored) -> dict[str, Any]:
+        entry = stored.entry
+        record: dict[str, Any] = {"index": stored.index}
+        for name, kind in HEADER:
+            value = entry.header[name]
+            if value is not None and kind in ("id", "digest"):
+                value = text_id(value) if kind == "id" else value.hex()
+            record[name] = value
+        record["parts"] = {name: self._part(stored, name) for name in entry.parts}
+        record["leaf"] = entry.leaf.hex()
+        return record
+
+    def _part(self, stored: Stored, name: str) -> dict[str, Any]:
+        envelope = self._envelope(stored, name) or b""
+        part: dict[str, Any] = {"state": _STATE[envelope[0]], "digest": stored.entry.digests[name].hex()}
+        if envelope[0] == CLEAR:
+            part["body"] = decode(open_clear(envelope) or b"null")
+        elif envelope[0] == AES256GCM_HKDF:
+            part["envelope"] = base64.b64encode(envelope).decode()
+        return part

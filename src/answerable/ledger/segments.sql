@@ -1,0 +1,19 @@
+-- Reads of sealed segments and the journal's tail, for DuckDB; segments_duckdb.py runs them.
+-- {entries} is the table expression over both.
+
+-- name: hourly
+SELECT at // 3600000000 * 3600000000 AS hour,
+       decision,
+       count(*) AS decisions,
+       count(*) FILTER (WHERE status = 'failed') AS failed,
+       CAST(quantile_cont(latency_us, 0.95) AS BIGINT) AS p95_us
+FROM {entries}
+WHERE kind = 'decision' AND at >= ? AND at < ?
+GROUP BY hour, decision
+ORDER BY hour, decision
+
+-- name: kinds
+SELECT kind, count(*) AS entries
+FROM {entries}
+GROUP BY kind
+ORDER BY kind

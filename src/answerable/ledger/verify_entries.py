@@ -1,0 +1,261 @@
+"""The entries' half of `verify`: each leaf from its stored bytes, in a segment file or in the journal."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from answerable import formats
+from answerable.errors import TamperFound
+from answerable.ledger.arrow_leaves import arrow_leaf_hashes, codecs, fixed_values, integers
+from answerable.ledger.blobs import Blobs
+from answerable.ledger.catalog import Segment
+from answerable.ledger.entry import HEADER_NAMES, PARTS
+from answerable.ledger.envelope import DROPPED, ELSEWHERE, part_digest
+from answerable.ledger.findings import Findings
+from answerable.ledger.leaf import leaf_data
+from answerable.ledger.leaf_columns import leaf_hashes, part_digests
+from answerable.ledger.rows import COLUMNS
+from answerable.ledger.segments_parquet import SegmentFile, file_digest, schema
+from answerable.ledger.tail import tail_rows
+from answerable.ledger.tlog import HASH, TILE, leaf_hash, root
+from answerable.ports import Journal
+
+JOURNAL = "journal"
+_CHUNK = 2048  # rows at once: few enough to stay in the processor's cache
+_WINDOW = 4096  # rows of one journal read; a damaged one is then looked for inside
+_PARTS = slice(1 + len(HEADER_NAMES), 1 + len(HEADER_NAMES) + len(PARTS))
+_ID, _AT = COLUMNS.index("id"), COLUMNS.index("at")
+
+Leaves = list[bytes | None]  # stored leaf hashes by place; None where a row cannot be read
+
+
+class SegmentCheck:
+    """Checks one segment against the catalog, its own leaves and the journal's rows that are not dropped yet."""
+
+    def __init__(
+        self, segment: Segment, folder: Path, *, home: bytes, blobs: Blobs, journal: Mapping[int, bytes], found: Findings
+    ) -> None:
+        self._segment, self._folder, self._home = segment, folder, home
+        self._blobs, self._journal, self._found = blobs, journal, found
+        self._place = f"segment {segment.path}"
+        self.leaves: Leaves = []
+        self._spans: tuple[set[int], set[bytes]] = (set(), set())
+
+    def run(self) -> Leaves:
+        """Return the stored leaves of the segment, (hi - lo,); none where they cannot be read."""
+        segment = self._segment
+        sound = self._check_row()
+        try:
+            path = segment.file(self._folder)
+            if file_digest(path) != segment.sha256:
+                self._bad("its SHA-256 is not the one in the catalog")
+            with SegmentFile(path, dictionaries=True) as file:
+                if sound:
+                    self._metadata(file)
+                self._groups(file)
+        except FileNotFoundError:
+            self._bad("the file is missing")
+        except (TamperFound, OSError) as exc:
+            self._bad(exc)
+        missing = segment.hi - segment.lo - len(self.leaves)
+        if self.leaves and missing:
+            self._bad(f"it holds {len(self.leaves)} entries, not {segment.hi - segment.lo}")
+        if sound:
+            self.leaves = (self.leaves + [None] * missing)[: segment.hi - segment.lo]
+            self._tiles()
+        return self.leaves
+
+    def _check_row(self) -> bool:
+        """Say whether the catalog's row fits itself; a count that does not must not be believed any further."""
+        segment = self._segment
+        if segment.lo % TILE or (segment.hi - segment.lo) * HASH != len(segment.tiles) * TILE or not segment.tiles:
+            what = f"the tiles of segment {segment.path} do not fit the entries {segment.lo} to {segment.hi - 1}"
+            self._found.add("catalog", what)
+            return False
+        return True
+
+    def _bad(self, what: str | Exception, entry: int | None = None) -> None:
+        self._found.add(self._place, what, entry)
+
+    def _metadata(self, file: SegmentFile) -> None:
+        segment = self._segment
+        for name, stored, wanted in (
+            ("format", file.format, segment.format),
+            ("home", file.home.hex(), self._home.hex()),
+            ("first index", file.lo, segment.lo),
+            ("last index", file.hi, segment.hi),
+            ("root", file.root.hex(), root(segment.blocks).hex()),
+        ):
+            if stored != wanted:
+                self._bad(f"its {name} is {stored}, not {wanted}")
+        if segment.format > formats.SEGMENT:
+            self._bad(f"its format {segment.format} is newer than this version reads ({formats.SEGMENT})")
+
+    def _groups(self, file: SegmentFile) -> None:
+        for number, count in enumerate(file.groups):
+            at = self._segment.lo + len(self.leaves)
+            try:
+                group = file.group(number)
+                _check_types(group)
+                for start in range(0, len(group), _CHUNK):
+                    self._chunk(group.slice(start, _CHUNK), at + start)
+            except Exception as exc:  # whatever garbage makes the reader raise, the walk goes on
+                self._bad(f"entries {at} to {at + count - 1} cannot be read: {exc}", at)
+                self.leaves += [None] * (at + count - self._segment.lo - len(self.leaves))
+        if self.leaves and None not in self.leaves:
+            self._check_spans()
+
+    def _chunk(self, chunk: Any, at: int) -> None:
+        count = len(chunk)
+        stored = list(fixed_values(chunk.column(len(COLUMNS) - 1), 32))
+        indexes = integers(chunk.column(0))
+        try:
+            sound = arrow_leaf_hashes(chunk) == stored
+        except (TamperFound, ValueError, TypeError):
+            sound = False
+        if not sound or indexes != list(range(at, at + count)):
+            columns = [column.to_pylist() for column in chunk.columns]
+            _check_rows(list(zip(*columns, strict=True)), at, self._place, self._found)
+        if any(self._journal.get(index, leaf) != leaf for index, leaf in enumerate(stored, start=at)):
+            for index, leaf in enumerate(stored, start=at):
+                if self._journal.get(index, leaf) != leaf:
+                    self._found.add(JOURNAL, f"it is sealed in {self._segment.path} with other content", index)
+        for name, column in zip(PARTS, chunk.columns[_PARTS], strict=True):
+            if column.null_count < count and ELSEWHERE in codecs(column):
+                check_blobs(name, column.to_pylist(), at, self._place, self._blobs, self._found)
+        self.leaves += stored
+        times = integers(chunk.column(_AT))
+        ids = fixed_values(chunk.column(_ID), 16)
+        self._spans[0].update((min(times), max(times)))
+        self._spans[1].update((min(ids), max(ids)))
+
+    def _check_spans(self) -> None:
+        times, ids = self._spans
+        segment = self._segment
+        said = (segment.at_lo, segment.at_hi, segment.id_lo, segment.id_hi)
+        if (min(times), max(times), min(ids), max(ids)) != said:
+            self._found.add("catalog", f"the times or ids of segment {segment.path} are not those of its entries")
+
+    def _tiles(self) -> None:
+        """Compare the root of each block of 256 leaves with the catalog's."""
+        segment = self._segment
+        for number, block in enumerate(segment.blocks):
+            leaves = self.leaves[number * TILE : (number + 1) * TILE]
+            whole = [leaf for leaf in leaves if leaf is not None]
+            if len(whole) == TILE and root(whole) != block:
+                first = segment.lo + number * TILE
+                self._bad(f"entries {first} to {first + TILE - 1} do not give the tile in the catalog", first)
+
+
+def check_blobs(
+    name: str, envelopes: Iterable[bytes | None], at: int, place: str, blobs: Blobs, found: Findings
+) -> None:
+    """Read the blob of each envelope that says its part is elsewhere. at: index of the first."""
+    for index, envelope in enumerate(envelopes, start=at):
+        if envelope and envelope[0] == ELSEWHERE:
+            try:
+                blobs.get(name, part_digest(name, envelope))
+            except TamperFound as exc:
+                found.add(place, exc, index)
+
+
+def journal_leaves(
+    journal: Journal, start: int, stop: int, *, blobs: Blobs, found: Findings
+) -> Iterator[tuple[int, Leaves]]:
+    """Yield (first index, stored leaves) of the journal's rows with start <= index < stop, each checked.
+
+    What is no row or cannot be read is None; missing rows are for the caller to judge.
+    """
+    for rows in _readable_rows(journal, start, stop, found):
+        columns = list(zip(*rows, strict=True))
+        _check_tail(rows, columns, blobs, found)
+        yield rows[0][0], list(columns[-1])
+
+
+def _readable_rows(journal: Journal, lo: int, hi: int, found: Findings) -> Iterator[Sequence[Sequence[Any]]]:
+    """Yield runs of rows without a gap inside; a row that cannot be read does not hide the others."""
+    while lo < hi:
+        try:
+            for rows in tail_rows(journal, lo, hi, batch=_WINDOW):
+                yield from _runs(rows)
+                lo = rows[-1][0] + 1
+            return
+        except Exception:  # a damaged page or part somewhere in the next window
+            stop = min(lo + _WINDOW, hi)
+            yield from _halved(journal, lo, stop, found)
+            lo = stop
+
+
+def _halved(journal: Journal, lo: int, hi: int, found: Findings) -> Iterator[Sequence[Sequence[Any]]]:
+    """Halve the range until the row that cannot be read stands alone."""
+    try:
+        rows = [row for batch in tail_rows(journal, lo, hi, batch=_WINDOW) for row in batch]
+    except Exception as exc:
+        if hi - lo == 1:
+            found.add(JOURNAL, f"it cannot be read: {getattr(exc, 'what', exc)}", lo)
+            return
+        middle = (lo + hi) // 2
+        yield from _halved(journal, lo, middle, found)
+        yield from _halved(journal, middle, hi, found)
+        return
+    yield from _runs(rows)
+
+
+def _runs(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+    start = 0
+    for at in range(1, len(rows) + 1):
+        if at == len(rows) or rows[at][0] != rows[at - 1][0] + 1:
+            yield rows[start:at]
+            start = at
+
+
+def _check_tail(
+    rows: Sequence[Sequence[Any]], columns: Sequence[Sequence[Any]], blobs: Blobs, found: Findings
+) -> None:
+    header = dict(zip(HEADER_NAMES, columns[1:], strict=False))
+    parts = dict(zip(PARTS, columns[_PARTS], strict=True))
+    try:
+        digests = {name: part_digests(name, values) for name, values in parts.items()}
+        sound = leaf_hashes(header, digests, len(rows)) == list(columns[-1])
+    except TamperFound:
+        sound = False
+    if not sound:
+        _check_rows(rows, rows[0][0], JOURNAL, found)
+    for name, values in parts.items():
+        kinds = {value[0] for value in values if value}
+        if ELSEWHERE in kinds:
+            check_blobs(name, values, rows[0][0], JOURNAL, blobs, found)
+        if DROPPED in kinds:  # parts are dropped from segments only, so here somebody took it out
+            for row, value in zip(rows, values, strict=True):
+                if value and value[0] == DROPPED:
+                    found.add(JOURNAL, f"its part {name!r} was taken out before it was sealed", row[0])
+
+
+def _check_rows(rows: Sequence[Sequence[Any]], at: int, place: str, found: Findings) -> None:
+    """Find which rows are wrong, one by one. at: the index that the first must have."""
+    for index, row in enumerate(rows, start=at):
+        if row[0] != index:
+            found.add(place, f"its index is stored as {row[0]}", index)
+        header = dict(zip(HEADER_NAMES, row[1:], strict=False))
+        try:
+            parts = {n: part_digest(n, value) for n, value in zip(PARTS, row[_PARTS], strict=True) if value is not None}
+            leaf = leaf_hash(leaf_data(header, parts))
+        except TamperFound as exc:
+            found.add(place, exc, index)
+            continue
+        if leaf != row[-1]:
+            found.add(place, "its content is not what was signed", index)
+
+
+def _check_types(group: Any) -> None:
+    import pyarrow as pa
+
+    if tuple(group.schema.names) != COLUMNS:
+        raise ValueError("the columns are not those of a segment")
+    for field, wanted in zip(group.schema, schema(), strict=True):
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if kind != wanted.type:
+            raise ValueError(f"the column {field.name} is {kind}, not {wanted.type}")
+    for column in (group.column(0), group.column(_ID), group.column(_AT), group.column(len(COLUMNS) - 1)):
+        if column.null_count:
+            raise ValueError("an index, id, time or leaf is missing")

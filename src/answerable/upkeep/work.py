@@ -1,0 +1,225 @@
+"""The background work of a home: each role runs in one worker at a time, however many workers there are."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from answerable.encoding import MICRO
+from answerable.errors import AnswerableError, UsageError
+from answerable.ledger.catalog import segments
+from answerable.ledger.entry import Conflict
+from answerable.ledger.seal import ENTRIES
+from answerable.ledger.tlog import TILE
+from answerable.ledger.verify import CHECKPOINTS
+from answerable.resolving import expire
+from answerable.state.cases import DUE
+from answerable.upkeep.roles import LOST, Lease, new_holder, roles, take
+from answerable.workspace import Workspace
+
+SEAL_AFTER = 15 * 60.0  # seconds that a full block of 256 entries may wait in the journal
+KEEP_AFTER = 3600.0  # seconds between two kept checkpoints
+CLEAN_AFTER = 24 * 3600.0  # seconds; what was begun before that and never finished is removed
+BEAT = 60.0  # seconds after which a role with nothing to do still says that it is alive
+_PIECE = 500  # cases that expire between two looks at the lease
+
+Told = Literal["ran", "idle", "held", "lost", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pass:
+    """What became of one role in one pass, or in all of them together.
+
+    told: it ran; was idle (nothing to do); is held by another worker; was lost to another one on the way;
+    or failed. done: how many things it did (cases, entries, checkpoints, files). note: a sentence.
+    """
+
+    role: str
+    told: Told
+    done: int = 0
+    note: str = ""
+
+
+Progress = Callable[[Pass], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One role. due: whether there is something to do. run: does it, returns how much and says what.
+
+    Both are given `at_once`, true for a single pass by hand, which does not wait for the time to come.
+    """
+
+    name: str
+    due: Callable[[Workspace, bool], bool]
+    run: Callable[[Workspace, Lease], tuple[int, str]]
+
+
+def work(
+    workspace: Workspace,
+    *,
+    once: bool,
+    every: float = 5.0,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> list[Pass]:
+    """Do the background work of a home; return one line a role, with the sums of all passes.
+
+    once: one pass over everything that can be done now; else a pass `every` seconds until `stop` is set,
+    which ends it between two roles. progress: called with each role's pass that was not idle. A role that
+    fails does not stop the others; its error is in its line.
+    """
+    if every <= 0:
+        raise UsageError(f"every is {every}", next_step="give a number of seconds above 0")
+    stop = stop or threading.Event()
+    holder = new_holder()
+    sums = {job.name: Pass(role=job.name, told="idle") for job in JOBS}
+    while True:
+        for job in JOBS:
+            if stop.is_set():
+                break
+            done = _attempt(workspace, job, holder, at_once=once)
+            sums[job.name] = _sum(sums[job.name], done)
+            if progress is not None and done.told != "idle":
+                progress(done)
+        if once or stop.wait(every):
+            return list(sums.values())
+
+
+def _attempt(workspace: Workspace, job: Job, holder: str, *, at_once: bool) -> Pass:
+    """Run one role if it is due and free; a fault becomes its line."""
+    lease: Lease | None = None
+    try:
+        if not (at_once or job.due(workspace, False) or _silent(workspace, job.name)):
+            return Pass(role=job.name, told="idle")
+        lease = take(workspace.journal, workspace.clock, job.name, holder)
+        if lease is None:
+            holds = roles(workspace.journal).get(job.name)
+            return Pass(
+                role=job.name, told="held", note=f"held by {holds.holder if holds else 'another worker'}"
+            )
+        done, note = job.run(workspace, lease) if job.due(workspace, at_once) else (0, "nothing to do")
+        lease.end(note)
+        return Pass(role=job.name, told="ran" if done else "idle", done=done, note=note)
+    except Conflict as exc:
+        told: Told = "lost" if exc.clash == LOST else "failed"
+        return Pass(role=job.name, told=told, note=f"another worker went on ({exc.clash})")
+    except Exception as exc:  # the boundary: one role's fault must not stop the others
+        note = f"{exc.what}; {exc.next_step}" if isinstance(exc, AnswerableError) else repr(exc)
+        if lease is not None:
+            with suppress(Exception):  # what is wrong is being told already
+                lease.end(f"failed: {note}")
+        return Pass(role=job.name, told="failed", note=note)
+
+
+def _silent(workspace: Workspace, name: str) -> bool:
+    """Say whether the role has not been heard of for BEAT seconds, so that its age shows it is alive."""
+    role = roles(workspace.journal).get(name)
+    now = workspace.clock.now()
+    return role is None or (role.expires <= now and (role.ran or 0) + BEAT * MICRO <= now)
+
+
+def _sum(before: Pass, now: Pass) -> Pass:
+    if now.told == "idle" and before.told != "idle":
+        return before
+    return replace(now, done=before.done + now.done)
+
+
+# -- expiry ------------------------------------------------------------------------------------------
+
+
+def _cases_due(workspace: Workspace, at_once: bool) -> bool:
+    return bool(workspace.journal.rows(DUE, {"now": workspace.clock.now(), "at_most": 1}))
+
+
+def _expire(workspace: Workspace, lease: Lease) -> tuple[int, str]:
+    """End what waited too long with its declared fallback."""
+    ended = 0
+    while _cases_due(workspace, True):
+        ended += expire(workspace.book, now=workspace.clock.now(), at_most=_PIECE, fence=lease.fence)
+        lease.keep()
+    return ended, f"{ended:,} cases ended with their fallback"
+
+
+# -- sealing -----------------------------------------------------------------------------------------
+
+
+def _blocks_due(workspace: Workspace, at_once: bool) -> bool:
+    sealed = segments(workspace.journal)
+    start = sealed[-1].hi if sealed else 0
+    waiting = workspace.ledger.head().size - start
+    if waiting < TILE:
+        return False
+    if at_once or waiting >= ENTRIES:
+        return True
+    for batch in workspace.journal.scan(start, start + 1):
+        oldest: int = batch[0].entry.header["at"]
+        return workspace.clock.now() - oldest >= SEAL_AFTER * MICRO
+    return True  # the sealer finds out why the entry is not there
+
+
+def _seal(workspace: Workspace, lease: Lease) -> tuple[int, str]:
+    """Seal every full block."""
+    sealed = workspace.ledger.seal(fence=lease.fence, progress=lambda done, todo: lease.keep())
+    return sealed.entries, f"{sealed.entries:,} entries sealed into {len(sealed.segments)} segments"
+
+
+# -- checkpoints -------------------------------------------------------------------------------------
+
+
+def _checkpoint_due(workspace: Workspace, at_once: bool) -> bool:
+    kept = sorted((workspace.home.folder / CHECKPOINTS).glob("*.note"))
+    size = workspace.ledger.head().size
+    if not kept:
+        return size > 0
+    newest = kept[-1]
+    if newest.name.startswith(f"{size:020d}-"):
+        return False  # the log has not grown
+    return at_once or time.time() - newest.stat().st_mtime >= KEEP_AFTER
+
+
+def _checkpoint(workspace: Workspace, lease: Lease) -> tuple[int, str]:
+    """Keep the signed head."""
+    kept = workspace.ledger.checkpoint()
+    return 1, f"checkpoint of {kept.checkpoint.size:,} entries kept"
+
+
+# -- cleaning ----------------------------------------------------------------------------------------
+
+
+def _leftovers(folder: Path) -> Iterator[Path]:
+    """Yield files that a crash left half-written: nobody writes at one for a day."""
+    old = time.time() - CLEAN_AFTER
+    for place in ("blobs", "checkpoints", "segments"):
+        for path in (folder / place).rglob(".*.tmp"):
+            with suppress(FileNotFoundError):
+                if path.is_file() and path.stat().st_mtime < old:
+                    yield path
+
+
+def _clean(workspace: Workspace, lease: Lease) -> tuple[int, str]:
+    """Remove what crashes left half-written."""
+    count = 0
+    for count, path in enumerate(_leftovers(workspace.home.folder), start=1):
+        path.unlink(missing_ok=True)
+        lease.keep()
+    return count, f"{count:,} unfinished files removed"
+
+
+def _leftovers_due(workspace: Workspace, at_once: bool) -> bool:
+    role = roles(workspace.journal).get(CLEANER)
+    # A walk over all blobs is not for every few seconds.
+    rested = role is None or role.ran is None or workspace.clock.now() - role.ran >= CLEAN_AFTER * MICRO
+    return (at_once or rested) and any(_leftovers(workspace.home.folder))
+
+
+EXPIRY, SEALER, KEEPER, CLEANER = "expiry", "sealer", "checkpoints", "cleaner"
+JOBS: Sequence[Job] = (
+    Job(name=EXPIRY, due=_cases_due, run=_expire),
+    Job(name=SEALER, due=_blocks_due, run=_seal),
+    Job(name=KEEPER, due=_checkpoint_due, run=_checkpoint),
+    Job(name=CLEANER, due=_leftovers_due, run=_clean),
+)
