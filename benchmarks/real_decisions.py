@@ -131,30 +131,15 @@ def accuracy(queue: Queue, outcomes: Sequence[ans.Outcome[Any]]) -> dict[str, An
         if decider.kind == "person":
             continue
         alone = answers_alone(queue, decider)
-        inside = [
-            outcome.unwrap_or_none(queue.field) if outcome.decider == decider.made_by else None
-            for outcome in map(Told, outcomes)
-        ]
+        inside = [value_of(queue, o) if o.decider == decider.made_by else None for o in outcomes]
         scores[decider.name] = {"alone": score(alone, queue.truths), "in_chain": score(inside, queue.truths)}
-    chain = [Told(outcome).unwrap_or_none(queue.field) for outcome in outcomes]
-    scores["chain"] = score(chain, queue.truths)
+    scores["chain"] = score([value_of(queue, o) for o in outcomes], queue.truths)
     return scores
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An outcome, asked for one field."""
-
-    outcome: ans.Outcome[Any]
-
-    @property
-    def decider(self) -> str | None:
-        """Who gave it."""
-        return self.outcome.decider
-
-    def unwrap_or_none(self, field: str) -> str | None:
-        """Return the field's value, or None if the case was not answered."""
-        return None if self.outcome.output is None else str(getattr(self.outcome.output, field))
+def value_of(queue: Queue, outcome: ans.Outcome[Any]) -> str | None:
+    """Return what was answered, or None if the case was not answered by itself."""
+    return None if outcome.output is None else str(getattr(outcome.output, queue.field))
 
 
 def answers_alone(queue: Queue, decider: ans.Decider) -> list[str | None]:
@@ -208,7 +193,7 @@ def money(queue: Queue, outcomes: Sequence[ans.Outcome[Any]]) -> dict[str, Any]:
         each = [review if a is None else 0.0 if a == t else wrong for a, t in zip(answers, queue.truths, strict=True)]
         return bootstrapped(each)
 
-    found = {"chain": cost([Told(o).unwrap_or_none(queue.field) for o in outcomes])}
+    found = {"chain": cost([value_of(queue, o) for o in outcomes])}
     for decider in queue.decision.deciders:
         if decider.kind != "person":
             found[f"{decider.name} alone, the rest reviewed"] = cost(answers_alone(queue, decider))

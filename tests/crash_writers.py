@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,9 @@ def count(where: str, acks: str, start: float, seconds: float) -> None:
     part.rename(acks)
 
 
+JOBS: dict[str, Callable[..., None]] = {"write": write, "seal": seal, "count": count}
+
+
 def guarded(act: Callable[[], None]) -> None:
     """Run `act`; an error is printed and ends the process."""
     try:
@@ -145,8 +149,7 @@ def main() -> None:
         job = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            act = {"write": write, "seal": seal, "count": count}[job["do"]]
-            guarded(lambda: act(**job["with"]))  # noqa: B023: it is called at once
+            guarded(partial(JOBS[job["do"]], **job["with"]))
             os._exit(0)
         children.append(pid)
         print(pid, flush=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from answerable.ledger import tlog
-from answerable.ledger.entry import HEADER_NAMES, Entry, Unit, Write
+from answerable.ledger.entry import HEADER_NAMES, Entry, Receipt, Unit, Write
 from answerable.ledger.envelope import seal_clear
+from answerable.ledger.journal_sql import SqlJournal
 from answerable.ledger.leaf import leaf_data, make_entry
 from answerable.ledger.note import Checkpoint, VerifierKey, open_note, sign_note
 from answerable.ports import Journal
@@ -93,3 +96,32 @@ def audit(journal: Journal) -> list[bytes]:
     assert signers == [ORIGIN]
     assert Checkpoint.parse(text) == Checkpoint(origin=ORIGIN, size=head.size, root=head.root)
     return [entry.id for _, entry in found]
+
+
+def as_one_group(journal: SqlJournal, units: list[Unit]) -> list[Receipt | Exception]:
+    """Submit `units` so that one commit takes them all: they queue up while a commit is held back."""
+    holding, let_go = threading.Event(), threading.Event()
+    commit = journal._group._commit
+    sizes: list[int] = []
+
+    def held(group: Any) -> Any:
+        sizes.append(len(group))
+        holding.set()
+        let_go.wait(10)
+        return commit(group)
+
+    journal._group._commit = held
+    with ThreadPoolExecutor(len(units) + 1) as pool:
+        first = pool.submit(journal.submit, one())
+        holding.wait(10)
+        futures: list[Future[Receipt]] = []
+        for number, unit in enumerate(units, start=1):
+            futures.append(pool.submit(journal.submit, unit))
+            while len(journal._group._queue) < number:
+                time.sleep(0.0002)
+        let_go.set()
+        first.result(10)
+        results = [future.exception(10) or future.result() for future in futures]
+    journal._group._commit = commit
+    assert sizes == [1, len(units)]
+    return results  # type: ignore[return-value]

@@ -1,6 +1,5 @@
 """Finds recorded cases and writes them up: an account becomes a unit of work, a record an Outcome."""
 
-import os
 import platform
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -219,7 +218,7 @@ class Casebook:
         """
         full = {**_EMPTY, "at": self.clock.now(), **header}
         full["id"] = full["id"] or self.ids.new()
-        salts = os.urandom(16 * len(parts))
+        salts = self.ids.random(16 * len(parts))
         sealed: dict[str, bytes] = {}
         total = 0
         for i, (name, value) in enumerate(parts.items()):

@@ -85,6 +85,9 @@ class Ids(Protocol):
     def new(self) -> bytes:
         """Return a fresh UUIDv7, 16 bytes, above all earlier ones of this process."""
 
+    def random(self, count: int) -> bytes:
+        """Return `count` random bytes (at most 4096), for salts."""
+
 
 class Caller(Protocol):
     """Runs a decider's code where it can be abandoned."""

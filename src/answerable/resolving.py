@@ -85,7 +85,10 @@ def _ending(
         "made_by": made_by,
         "principal": principal.id,
     }
-    return header, {"output": told(output=data, reason=reason), "detail": {"principal": principal_data(principal)}}
+    return header, {
+        "output": told(output=data, reason=reason),
+        "detail": {"principal": principal_data(principal)},
+    }
 
 
 def _end(

@@ -89,7 +89,9 @@ def check(where: str, folder: Path) -> int:
     text, signers = open_note(head.note, [VERIFIER])
     assert signers == [ORIGIN]
     assert Checkpoint.parse(text) == Checkpoint(origin=ORIGIN, size=head.size, root=head.root)
-    print(f"{len(told)} acknowledged entries are there; {len(list(folder.glob('segments/*/*')))} segment files")
+    print(
+        f"{len(told)} acknowledged entries are there; {len(list(folder.glob('segments/*/*')))} segment files"
+    )
     journal.close()
     return len(told)
 

@@ -240,7 +240,9 @@ def test_another_leaf_is_another_entry(
 
 
 @given(HEADERS, DIGESTS, st.data())
-def test_a_cut_leaf_is_refused(header: dict[str, Any], digests: dict[str, bytes], data: st.DataObject) -> None:
+def test_a_cut_leaf_is_refused(
+    header: dict[str, Any], digests: dict[str, bytes], data: st.DataObject
+) -> None:
     """So is one with something behind it."""
     leaf = leaf_data(header, digests)
 

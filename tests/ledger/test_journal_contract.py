@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from answerable.ledger.journal_postgres import PostgresJournal
 from answerable.ledger.journal_sql import SqlJournal
 from answerable.ledger.journal_sqlite import SqliteJournal
 from answerable.state.cases import PENDING
-from journals import HOME, TestSigner, audit, entries_of, make, new_id, one, open_case, resolve
+from journals import HOME, TestSigner, as_one_group, audit, entries_of, make, new_id, one, open_case, resolve
 
 
 @pytest.fixture
@@ -33,35 +33,6 @@ def journal(request: pytest.FixtureRequest) -> Iterator[SqlJournal]:
     made = request.instance.make(request)
     yield made
     made.close()
-
-
-def as_one_group(journal: SqlJournal, units: list[Unit]) -> list[Receipt | Exception]:
-    """Submit `units` so that one commit takes them all: they queue up while a commit is held back."""
-    holding, let_go = threading.Event(), threading.Event()
-    commit = journal._group._commit
-    sizes: list[int] = []
-
-    def held(group: Any) -> Any:
-        sizes.append(len(group))
-        holding.set()
-        let_go.wait(10)
-        return commit(group)
-
-    journal._group._commit = held
-    with ThreadPoolExecutor(len(units) + 1) as pool:
-        first = pool.submit(journal.submit, one())
-        holding.wait(10)
-        futures: list[Future[Receipt]] = []
-        for number, unit in enumerate(units, start=1):
-            futures.append(pool.submit(journal.submit, unit))
-            while len(journal._group._queue) < number:
-                time.sleep(0.0002)
-        let_go.set()
-        first.result(10)
-        results = [future.exception(10) or future.result() for future in futures]
-    journal._group._commit = commit
-    assert sizes == [1, len(units)]
-    return results  # type: ignore[return-value]
 
 
 @pytest.mark.usefixtures("journal")
@@ -167,7 +138,9 @@ class JournalContract:
             *((index,) for index in range(1, 19)),
             (19, 20, 21),
         ]
-        assert audit(journal)[1:] == [e.id for at, u in enumerate(units) if at not in failed for e in u.entries]
+        assert audit(journal)[1:] == [
+            e.id for at, u in enumerate(units) if at not in failed for e in u.entries
+        ]
 
     def test_a_value_the_database_cannot_hold_fails_alone(self, journal: SqlJournal) -> None:
         """A parameter of no known type is its own unit's fault."""
@@ -203,7 +176,8 @@ class JournalContract:
 
         async def all_of_them() -> list[int]:
             thread = asyncio.to_thread(lambda: [journal.submit(one()).indexes[0] for _ in range(20)])
-            return sum(await asyncio.gather(thread, *(produce() for _ in range(64))), [])
+            found = await asyncio.gather(thread, *(produce() for _ in range(64)))
+            return [index for indexes in found for index in indexes]
 
         assert sorted(asyncio.run(all_of_them())) == list(range(660))
         assert len(audit(journal)) == 660

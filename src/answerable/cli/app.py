@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from answerable.cli import deciding, reading
+from answerable.cli import deciding, demo, ledger, new, reading, upkeep
 from answerable.cli.printing import one_line
 from answerable.errors import AnswerableError, LedgerUnavailable, TamperFound
 
@@ -44,7 +44,7 @@ def start(
         typer.echo(context.get_help())
 
 
-for part in (deciding, reading):
+for part in (demo, new, deciding, reading, ledger, upkeep):
     part.add_to(app)
 
 

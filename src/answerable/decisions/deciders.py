@@ -192,7 +192,14 @@ class Estimators:
             else:
                 output[name] = _python(estimator.predict(row)[0])
                 beliefs[name] = Belief(measured="none")
-        return Answer(output, beliefs=beliefs) if output else Abstain("every field is answered")
+        if not output:
+            return Abstain("every field is answered")
+        told = (f"{n} {v}{_sure(beliefs[n])}" for n, v in output.items())
+        return Answer(output, beliefs=beliefs, reason=f"most likely {', '.join(told)}")
+
+
+def _sure(belief: Belief) -> str:
+    return "" if belief.p is None else f" ({belief.p:.0%})"
 
 
 def _python(value: Any) -> Any:

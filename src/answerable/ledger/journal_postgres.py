@@ -138,7 +138,7 @@ class PostgresJournal(SqlJournal):
         except self._pg.Error as exc:
             raise LedgerUnavailable(
                 f"nothing was recorded in {self._name}: {self._said(exc)}",
-                next_step="check the server and its disk, or end the transaction that holds the head; try again",
+                next_step="free the disk, or end the session that holds the table `head`, then try again",
             ) from None
 
     def _begin(self) -> tuple[int, bytes]:
@@ -292,7 +292,7 @@ def _address(pg: Any, url: str) -> tuple[str, str, str]:
     except pg.Error:  # its message quotes the address
         raise UsageError(
             "the address of the journal cannot be read",
-            next_step="write it as postgresql://user:password@host:5432/database, with %XX for odd characters",
+            next_step="write it as postgresql://user:password@host/database, with %XX for odd characters",
         ) from None
     place = f"{parts.get('host', 'localhost')}/{parts.get('dbname', '')}"
     settings = {"connect_timeout": _CONNECT_S, "application_name": "answerable"} | parts

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 from answerable import formats
@@ -34,7 +33,9 @@ INSERT = f"INSERT INTO entry ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len
 OPENING = "SELECT home, state_format FROM head"
 HEAD = "SELECT size, frontier FROM head"
 SET_HEAD = "UPDATE head SET size = ?, frontier = ?, root = ?, note = ?"
-ADD_HEAD = "INSERT INTO head (one, home, state_format, size, frontier, root, note) VALUES (1, ?, ?, ?, ?, ?, ?)"
+ADD_HEAD = (
+    "INSERT INTO head (one, home, state_format, size, frontier, root, note) VALUES (1, ?, ?, ?, ?, ?, ?)"
+)
 # In order, so that a crash in between leaves a tail without gaps; in pieces, so that writers do not stall.
 DROP = "DELETE FROM entry WHERE idx IN (SELECT idx FROM entry WHERE idx < ? ORDER BY idx LIMIT 1024)"
 
@@ -48,7 +49,7 @@ class SqlJournal(ABC):
     Statements of this module have `?` placeholders; `_native` gives the driver's.
     """
 
-    _turn: AbstractContextManager[Any]  # whoever is inside uses the write connection
+    _turn: Any  # a context manager; whoever is inside uses the write connection
     _faults: tuple[type[Exception], ...]  # UNIT_FAULTS and those of the driver
     _integrity: type[Exception]  # the driver's error of a broken constraint
 

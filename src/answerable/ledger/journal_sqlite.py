@@ -72,7 +72,7 @@ class SqliteJournal(SqlJournal):
             self._release()
             raise HomeError(
                 f"the journal {path} cannot be opened: {exc}",
-                next_step="check that the file exists, that its folder can be written and the disk is not full",
+                next_step="check that the file is there, its folder can be written and the disk is not full",
             ) from exc
 
     # -- writing -------------------------------------------------------------------------------------

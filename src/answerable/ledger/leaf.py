@@ -6,7 +6,7 @@
         text: length (4 bytes, big-endian) and UTF-8
     then the number of parts (1 byte) and for each, sorted by name: name length (1 byte), name, digest.
 
-The tree's leaf hash is SHA-256(0x00 | these bytes). `tests/ledger/vectors` pins the format; it is never edited.
+The tree's leaf hash is SHA-256(0x00 | these bytes). `tests/ledger/vectors` pins the format.
 """
 
 import struct

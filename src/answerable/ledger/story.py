@@ -116,6 +116,10 @@ def _for_auditor(why: Mapping[str, Any]) -> Iterator[str]:
 def _ending(why: Mapping[str, Any]) -> str:
     if why["status"] == "answered":
         because = [r for r in why["reasons"] if r]
+        settled = [a for a in why["attempts"] if a.get("settled")]
+        if len(settled) > 1 and not why["reviews"]:
+            parts = "; ".join(_share(attempt) for attempt in settled)
+            return f"The answer was {_values(why['output'])}. {parts}."
         how = f": {'; '.join(because)}" if because else ""
         sure = "" if why["confidence"] in (None, 1.0) else f", {why['confidence']:.0%} sure"
         return f"The answer was {_values(why['output'])}, given by {_who(why['decider'])}{sure}{how}."
@@ -124,6 +128,11 @@ def _ending(why: Mapping[str, Any]) -> str:
     if why["status"] == "refused":
         return f"It was refused: {why['reason']}."
     return f"No decider could answer it: {why['reason']}."
+
+
+def _share(attempt: Mapping[str, Any]) -> str:
+    """Say which fields an attempt settled, where several deciders share an answer."""
+    return f"{_who(attempt['decider'])} gave {' and '.join(attempt['settled'])} ({attempt['reason']})"
 
 
 def _passed_over(attempt: Mapping[str, Any]) -> str:

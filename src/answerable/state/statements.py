@@ -24,11 +24,8 @@ class Compiler:
 
     def __init__(self, dialect: str) -> None:
         self.dialect = dialect
-        self._dialect: Dialect = (
-            sqlite.dialect(paramstyle="qmark")
-            if dialect == "sqlite"
-            else postgresql.dialect(paramstyle="pyformat")
-        )
+        made: Any = sqlite.dialect if dialect == "sqlite" else postgresql.dialect
+        self._dialect: Dialect = made(paramstyle="qmark" if dialect == "sqlite" else "pyformat")
         self._ready: dict[str, tuple[str, Bind]] = {}
 
     def __call__(self, statement: Statement) -> tuple[str, Bind]:

@@ -1,4 +1,4 @@
-"""Background roles: whoever holds the lease of one does its work, and everything it writes carries a fence."""
+"""Background roles: whoever holds the lease of one does its work, and all that it writes carries a fence."""
 
 import os
 import platform

@@ -48,14 +48,16 @@ Progress = Callable[[Pass], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """One role. due: whether there is something to do. run: does it, returns how much and says what.
+    """One role.
 
-    Both are given `at_once`, true for a single pass by hand, which does not wait for the time to come.
+    due: whether there is something to do; its flag is true for a single pass by hand, which does not wait
+    for the time to come. run: does it, returns how much and says what. rest: seconds between two looks.
     """
 
     name: str
     due: Callable[[Workspace, bool], bool]
     run: Callable[[Workspace, Lease], tuple[int, str]]
+    rest: float = 0.0
 
 
 def work(
@@ -77,10 +79,15 @@ def work(
     stop = stop or threading.Event()
     holder = new_holder()
     sums = {job.name: Pass(role=job.name, told="idle") for job in JOBS}
+    looked: dict[str, float] = {}
     while True:
         for job in JOBS:
+            now = workspace.clock.monotonic()
             if stop.is_set():
                 break
+            if job.name in looked and now - looked[job.name] < job.rest:
+                continue
+            looked[job.name] = now
             done = _attempt(workspace, job, holder, at_once=once)
             sums[job.name] = _sum(sums[job.name], done)
             if progress is not None and done.told != "idle":
@@ -202,18 +209,15 @@ def _leftovers(folder: Path) -> Iterator[Path]:
 
 def _clean(workspace: Workspace, lease: Lease) -> tuple[int, str]:
     """Remove what crashes left half-written."""
-    count = 0
-    for count, path in enumerate(_leftovers(workspace.home.folder), start=1):
-        path.unlink(missing_ok=True)
+    found = list(_leftovers(workspace.home.folder))
+    for path in found:
         lease.keep()
-    return count, f"{count:,} unfinished files removed"
+        path.unlink(missing_ok=True)
+    return len(found), f"{len(found):,} unfinished files removed"
 
 
 def _leftovers_due(workspace: Workspace, at_once: bool) -> bool:
-    role = roles(workspace.journal).get(CLEANER)
-    # A walk over all blobs is not for every few seconds.
-    rested = role is None or role.ran is None or workspace.clock.now() - role.ran >= CLEAN_AFTER * MICRO
-    return (at_once or rested) and any(_leftovers(workspace.home.folder))
+    return any(_leftovers(workspace.home.folder))
 
 
 EXPIRY, SEALER, KEEPER, CLEANER = "expiry", "sealer", "checkpoints", "cleaner"
@@ -221,5 +225,5 @@ JOBS: Sequence[Job] = (
     Job(name=EXPIRY, due=_cases_due, run=_expire),
     Job(name=SEALER, due=_blocks_due, run=_seal),
     Job(name=KEEPER, due=_checkpoint_due, run=_checkpoint),
-    Job(name=CLEANER, due=_leftovers_due, run=_clean),
+    Job(name=CLEANER, due=_leftovers_due, run=_clean, rest=3600.0),
 )

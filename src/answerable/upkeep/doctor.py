@@ -1,0 +1,344 @@
+"""Looks at a home from outside and says what is well and what is not; it changes nothing and never raises."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from answerable import formats
+from answerable.encoding import MICRO
+from answerable.errors import AnswerableError
+from answerable.home import Home, open_home
+from answerable.ledger import sqlite
+from answerable.ledger.keys import load_signer
+from answerable.ledger.note import open_note
+from answerable.ledger.seal import ENTRIES
+from answerable.state.roles import ROLES
+from answerable.upkeep.store import HEAD, Store
+from answerable.upkeep.stores import store_of
+from answerable.upkeep.work import JOBS
+
+State = Literal["ok", "warn", "fail"]
+
+NETWORK = frozenset(
+    ["9p", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.cephfs", "fuse.davfs", "fuse.gcsfuse", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "orangefs", "smb", "smb2", "smb3", "smbfs", "sshfs", "vboxsf", "virtiofs"]
+)
+MOUNTS = Path("/proc/mounts")
+LOW, TIGHT = 1 << 30, 100 << 20  # bytes free: a warning, and no longer well
+SKEW = 60.0  # seconds that clocks may differ
+STALE = 3600.0  # seconds without a sign of life of a role
+LOCK_WAIT = 0.5  # seconds
+EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "lake": ("pyarrow", "duckdb"),
+    "eval": ("numpy", "scipy", "sklearn"),
+    "postgres": ("psycopg",),
+    "excel": ("openpyxl",),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """One thing that was looked at. what: what was found; next_step: what to do, empty where all is well."""
+
+    name: str
+    state: State
+    what: str
+    next_step: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Patient:
+    """A home that could be read, and its database."""
+
+    home: Home
+    store: Store
+    env: Mapping[str, str] = field(repr=False)
+    now: int  # microseconds since 1970
+
+
+Looking = Callable[[_Patient], Iterator[Check]]
+
+
+def doctor(folder: Path) -> list[Check]:
+    """Examine the home in `folder`; return what was found, also of a home that cannot be opened."""
+    found = [*_guarded("SQLite", _library), *_guarded("extras", _extras)]
+    try:
+        home = open_home(folder)
+    except AnswerableError as exc:
+        found.append(Check(name="home", state="fail", what=exc.what, next_step=exc.next_step))
+        try:
+            home = open_home(folder, older=True)
+        except AnswerableError:
+            return [*found, *_guarded("folder", lambda: _folder(folder))]
+    else:
+        found.append(Check(name="home", state="ok", what=f"{home.folder}, id {home.id.hex()}"))
+    found += [*_guarded("folder", lambda: _folder(folder)), *_guarded("policies", lambda: _policies(home))]
+    try:
+        store = store_of(home, os.environ)
+    except AnswerableError as exc:
+        return [*found, Check(name="journal", state="fail", what=exc.what, next_step=exc.next_step)]
+    patient = _Patient(home=home, store=store, env=os.environ, now=time.time_ns() // 1000)
+    for name, look in _LOOKS.items():
+        found += _guarded(name, lambda look=look: look(patient))  # type: ignore[misc]
+    return found
+
+
+def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
+    """Run a look; what it raises becomes a finding, after what it found before."""
+    found: list[Check] = []
+    try:
+        for check in look():
+            found.append(check)
+    except AnswerableError as exc:
+        found.append(Check(name=name, state="fail", what=exc.what, next_step=exc.next_step))
+    except Exception as exc:  # a damaged home may do anything; the doctor still says the rest
+        what = f"could not be looked at: {exc!r}"
+        found.append(Check(name=name, state="fail", what=what, next_step="run `answerable ledger verify`"))
+    return found
+
+
+# -- the machine -------------------------------------------------------------------------------------
+
+
+def _library() -> Iterator[Check]:
+    version = ".".join(map(str, sqlite.version()))
+    where = sqlite.library().__name__.partition(".")[0]
+    if sqlite.version() >= sqlite.WAL_RESET_FIXED:
+        yield Check(name="SQLite", state="ok", what=f"{version} from {where}")
+        return
+    yield Check(
+        name="SQLite",
+        state="warn",
+        what=f"{version} from {where}: before 3.51.3 a write-ahead log that is reset while two connections "
+        "checkpoint can damage the database",
+        next_step="install pysqlite3 where it has a wheel, or a Python with a newer SQLite",
+    )
+
+
+def _extras() -> Iterator[Check]:
+    there = [name for name, modules in EXTRAS.items() if all(find_spec(module) for module in modules)]
+    missing = [name for name in EXTRAS if name not in there]
+    what = f"installed: {', '.join(there) or 'none'}; not installed: {', '.join(missing) or 'none'}"
+    yield Check(name="extras", state="ok", what=what)
+
+
+def file_system(path: Path, mounts: str) -> tuple[str, str]:
+    """Return (mount point, type) of the file system that holds `path`; mounts: the text of /proc/mounts."""
+    best, kind = "", "unknown"
+    for line in mounts.splitlines():
+        fields = line.split()
+        if len(fields) < 3:
+            continue
+        point = fields[1].encode().decode("unicode_escape")  # blanks stand there as \040
+        if path.is_relative_to(point) and len(point) >= len(best):  # of two at one point the later one holds
+            best, kind = point, fields[2]
+    return best, kind
+
+
+# -- the folder --------------------------------------------------------------------------------------
+
+
+def _folder(folder: Path) -> Iterator[Check]:
+    folder = folder.resolve()
+    yield from _network(folder)
+    free = shutil.disk_usage(folder).free
+    step = "free the disk or move the home: a full one records nothing, and so decides nothing"
+    what = f"{free / 2**30:,.1f} GiB free"
+    state: State = "fail" if free < TIGHT else "warn" if free < LOW else "ok"
+    yield Check(name="disk", state=state, what=what, next_step="" if state == "ok" else step)
+    if sys.platform != "win32":
+        yield from _permissions(folder)
+    for path in sorted((*folder.glob("*.partial"), *folder.glob(".restore-*"))):
+        yield Check(
+            name="leftovers",
+            state="warn",
+            what=f"{path} was begun and never finished",
+            next_step="remove it once nothing is at work here",
+        )
+
+
+def _network(folder: Path) -> Iterator[Check]:
+    if not MOUNTS.exists():
+        what = "not known on this system; a local disk is needed"
+        yield Check(name="file system", state="ok", what=what)
+        return
+    point, kind = file_system(folder, MOUNTS.read_text(encoding="utf-8", errors="replace"))
+    if kind in NETWORK:
+        yield Check(
+            name="file system",
+            state="warn",
+            what=f"{folder} is on {kind} (mounted at {point}): locks and shared memory do not hold on it",
+            next_step="move the home to a local disk, or its journal to PostgreSQL",
+        )
+    else:
+        yield Check(name="file system", state="ok", what=f"{kind}, mounted at {point}")
+
+
+def _permissions(folder: Path) -> Iterator[Check]:
+    mode = folder.stat().st_mode & 0o777
+    if mode & 0o077:
+        what = f"{folder} has mode {mode:04o}: others may look inside"
+        yield Check(name="permissions", state="warn", what=what, next_step=f"chmod 700 {folder}")
+    keys = sorted((folder / "secrets").iterdir()) if (folder / "secrets").is_dir() else []
+    wide = [path for path in keys if path.stat().st_mode & 0o077]
+    for path in wide:
+        what = f"{path} has mode {path.stat().st_mode & 0o777:04o}: others may read the key"
+        step = f"chmod 600 {path}, and take a new key if somebody may have read it"
+        yield Check(name="secrets", state="fail", what=what, next_step=step)
+    if not wide:
+        yield Check(name="secrets", state="ok", what=f"{len(keys)} keys that only their owner may read")
+
+
+def _policies(home: Home) -> Iterator[Check]:
+    what = "allow-all, for a single user: whoever can open this home may do everything"
+    files = [path for path in (home.folder / "policies").rglob("*") if path.is_file()]
+    if files:
+        what += f"; the {len(files)} files in {home.folder / 'policies'} are not enforced by this version"
+        step = "let only people into this home who may do everything"
+        yield Check(name="policies", state="warn", what=what, next_step=step)
+    else:
+        yield Check(name="policies", state="ok", what=what)
+
+
+# -- the journal -------------------------------------------------------------------------------------
+
+
+def _identity(patient: _Patient) -> Iterator[Check]:
+    store, home = patient.store, patient.home
+    rows = store.rows("SELECT home FROM head")
+    if not rows or bytes(rows[0][0]) != home.id:
+        what = f"the journal {store.name} belongs to another home"
+        step = "put back the journal that belongs to this home.toml, or restore a backup"
+        yield Check(name="journal", state="fail", what=what, next_step=step)
+        return
+    ((found, size, _),) = store.rows(HEAD)
+    yield Check(name="journal", state="ok", what=f"{store.name}, {size:,} entries, {store.space():,} bytes")
+    if found == formats.STATE:
+        yield Check(name="state format", state="ok", what=f"{found}")
+    elif found < formats.STATE:
+        what = f"{found}, this version works with {formats.STATE}"
+        yield Check(name="state format", state="fail", what=what, next_step="run `answerable upgrade`")
+    else:
+        what = f"{found}, this version knows {formats.STATE}"
+        yield Check(name="state format", state="fail", what=what, next_step="install a newer answerable")
+
+
+def _durability(patient: _Patient) -> Iterator[Check]:
+    wanted = patient.home.durability
+    sound, what = patient.store.durability(wanted)
+    if not sound:
+        step = "check the database's settings: what was acknowledged may be lost in a power cut"
+        yield Check(name="durability", state="fail", what=f"{wanted} is not in force: {what}", next_step=step)
+    elif wanted != "FULL":
+        what = f"{wanted}: acknowledged entries survive a crash, not a power cut"
+        yield Check(
+            name="durability", state="warn", what=what, next_step='set durability = "FULL" in home.toml'
+        )
+    else:
+        yield Check(name="durability", state="ok", what=f"{wanted}: {what}")
+
+
+def _lock(patient: _Patient) -> Iterator[Check]:
+    blocked = patient.store.blocked(LOCK_WAIT)
+    if blocked is None:
+        yield Check(name="lock", state="ok", what="writers get their turn")
+    else:
+        what = f"{blocked}, for longer than {LOCK_WAIT:g} s"
+        step = "see which process that is; nothing can be recorded meanwhile"
+        yield Check(name="lock", state="warn", what=what, next_step=step)
+
+
+def _signature(patient: _Patient) -> Iterator[Check]:
+    home = patient.home
+    signer = load_signer(home.origin, home.signing_key, home.folder, patient.env)
+    ((note,),) = patient.store.rows("SELECT note FROM head")
+    open_note(note, [signer.verifier])
+    yield Check(name="signing key", state="ok", what=f"{home.signing_key} signed the head of the log")
+
+
+def _clock(patient: _Patient) -> Iterator[Check]:
+    newest = patient.store.rows("SELECT at FROM entry ORDER BY idx DESC LIMIT 1")
+    newest = newest or patient.store.rows("SELECT at_hi FROM segment ORDER BY lo DESC LIMIT 1")
+    ahead = (newest[0][0] - patient.now) / MICRO if newest else 0.0
+    if ahead > SKEW:
+        what = f"the newest entry is {ahead:,.0f} s in the future"
+        step = "set this machine's clock, or that of the machine that wrote it"
+        yield Check(name="clock", state="warn", what=what, next_step=step)
+    else:
+        yield Check(name="clock", state="ok", what="no entry is from the future")
+
+
+# -- the segments ------------------------------------------------------------------------------------
+
+
+def _tail(patient: _Patient) -> Iterator[Check]:
+    ((size,),) = patient.store.rows("SELECT size FROM head")
+    ((sealed,),) = patient.store.rows("SELECT coalesce(max(hi), 0) FROM segment")
+    waiting = size - sealed
+    what = f"{sealed:,} entries are sealed, {waiting:,} are in the journal"
+    if waiting > 2 * ENTRIES:
+        step = "let `answerable work` run, or run `answerable ledger seal`"
+        yield Check(name="sealing", state="warn", what=what, next_step=step)
+    else:
+        yield Check(name="sealing", state="ok", what=what)
+
+
+def _segments(patient: _Patient) -> Iterator[Check]:
+    folder = patient.home.folder / patient.home.segments
+    catalog = {
+        str(path): size for path, size in patient.store.rows("SELECT path, bytes FROM segment ORDER BY lo")
+    }
+    there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    for name, size in catalog.items():
+        path = there.get(name)
+        if path is None or path.stat().st_size != size:
+            wrong = "is missing" if path is None else f"has {path.stat().st_size:,} bytes instead of {size:,}"
+            step = "put the file back from a backup, then run `answerable ledger verify`"
+            yield Check(name="segments", state="fail", what=f"{folder / name} {wrong}", next_step=step)
+    orphans = [name for name in there if name not in catalog]
+    if orphans:
+        what = f"{len(orphans)} files in {folder} are in no catalog, such as {orphans[0]}"
+        step = (
+            "run `answerable ledger seal`, which removes what a crash left; a sealer may be at work just now"
+        )
+        yield Check(name="segments", state="warn", what=what, next_step=step)
+    if catalog and not all(find_spec(module) for module in EXTRAS["lake"]):
+        what = f"{len(catalog)} segments, but they cannot be read here"
+        step = 'run `pip install "answerable[lake]"`'
+        yield Check(name="segments", state="fail", what=what, next_step=step)
+    yield Check(name="segments", state="ok", what=f"{len(catalog)} in the catalog")
+
+
+def _roles(patient: _Patient) -> Iterator[Check]:
+    rows = {row[0]: row for row in patient.store.rows(ROLES)}
+    for job in JOBS:
+        name = f"role {job.name}"
+        step = "run `answerable work`, or `answerable work --once` from time to time"
+        if job.name not in rows:
+            yield Check(name=name, state="warn", what="has never run", next_step=step)
+            continue
+        _, holder, _, expires, ran, note = rows[job.name]
+        if expires > patient.now:
+            yield Check(name=name, state="ok", what=f"at work: {holder}")
+            continue
+        age = STALE + 1 if ran is None else (patient.now - ran) / MICRO
+        what = f"gave no sign since {holder} took it" if ran is None else f"last ran {age:,.0f} s ago: {note}"
+        state: State = "warn" if age > STALE or note.startswith("failed") else "ok"
+        yield Check(name=name, state=state, what=what, next_step=step if state == "warn" else "")
+
+
+_LOOKS: Mapping[str, Looking] = {
+    "journal": _identity,
+    "durability": _durability,
+    "lock": _lock,
+    "signing key": _signature,
+    "clock": _clock,
+    "sealing": _tail,
+    "segments": _segments,
+    "roles": _roles,
+}
