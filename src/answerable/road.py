@@ -14,7 +14,7 @@ from typing import Any
 from answerable.casebook import PART_BYTES, Casebook
 from answerable.casefile import Account, Request
 from answerable.decisions.acceptance import Verdict, accept, cheapest
-from answerable.decisions.answer import Abstain, Answer, Finding, Refuse, Suspend, confidence_of
+from answerable.decisions.answer import Abstain, Answer, Belief, Finding, Refuse, Suspend, confidence_of
 from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
@@ -187,7 +187,7 @@ async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
         return ended("failed", str(exc), fault=exc.fault)
     except TimeoutError as exc:
         return ended("failed", str(exc) or "it timed out", fault="timeout")
-    except Exception as exc:  # the boundary: a decider is user code and may raise anything
+    except (Exception, SystemExit) as exc:  # the boundary: a decider is user code and may raise anything
         said = exc.what if isinstance(exc, AnswerableError) else exc
         return ended("failed", f"{decider.name} raised {type(exc).__name__}: {said}", fault="exception")
     if isinstance(answer, Abstain):
@@ -205,38 +205,30 @@ def judge(
 ) -> Attempt:
     """Accept an answer or say why not: cost of error first, then, once it is whole, its checks."""
     decision = account.decision
-    fields = {f.path: f for f in decision.output_fields}
-    given: Mapping[str, Any] = answer.output
-    values = {
-        n: cheapest(decision.stakes, fields[n], v, answer.beliefs[n], case.input)
-        if n in answer.beliefs
-        else v
-        for n, v in given.items()
-    }
-    beliefs = {
-        n: replace(b, p=b.distribution.get(values[n]))
-        if n in values and b.distribution and values[n] != given[n]
-        else b
-        for n, b in answer.beliefs.items()
-    }
-    more = {"output": values, "beliefs": beliefs, "usage": answer.usage, "calls": answer.calls}
-    if account.request.elsewhere is None:
-        unmeasured = partial(stands_unmeasured, account)
-        verdict = accept(values, beliefs, fields, decision.stakes, case.input, unmeasured)
-    else:
-        verdict = Verdict("accept", "it was answered outside", stands=tuple(values))
-    more["expected_cost"] = verdict.expected_cost
-    if verdict.act != "accept":
-        fault = "never-automatic" if verdict.act == "person" else None
-        return ended("rejected", verdict.because, fault=fault, **more)
-    merged = {**account.answered, **{name: values[name] for name in verdict.stands}}
+    room = PART_BYTES // (2 * len(decision.deciders))  # so that all attempts together fit a part
     try:
-        output = whole(decision, merged)
-        encode([values, answer.calls, answer.reasons], what="the answer")
+        body = encode([answer.output, answer.calls, answer.reasons], what="the answer")
+        if len(body) > room:
+            return ended("failed", f"the answer has more than {room:,} bytes", fault="invalid")
+        values, beliefs, verdict = weigh(account, case, answer)
+        merged = {**account.answered, **{name: values[name] for name in verdict.stands}}
+        output = whole(decision, merged) if verdict.act == "accept" else None
     except NotAnAnswer as exc:
         return ended("failed", str(exc), fault=exc.fault)
     except InputError as exc:  # text or numbers that no record can hold
         return ended("failed", exc.what, fault="invalid")
+    except Exception as exc:  # the boundary: stakes may be functions of the input
+        return ended("failed", f"the stakes raised {type(exc).__name__}: {exc}", fault="exception")
+    more = {
+        "output": values,
+        "beliefs": beliefs,
+        "usage": answer.usage,
+        "calls": answer.calls,
+        "expected_cost": verdict.expected_cost,
+    }
+    if verdict.act != "accept":
+        fault = "never-automatic" if verdict.act == "person" else None
+        return ended("rejected", verdict.because, fault=fault, **more)
     if output is not None:
         finding = examine(decision, case, Answer(output, beliefs=beliefs, reason=answer.reasons))
         if finding is not None:
@@ -247,6 +239,24 @@ def judge(
     account.answered, account.output = merged, output
     account.settled_by.append(attempt)
     return attempt
+
+
+def weigh(
+    account: Account, case: Case[Any], answer: Answer[Any]
+) -> tuple[dict[str, Any], dict[str, Belief], Verdict]:
+    """Choose the cheapest value where beliefs are calibrated, and hold all against the stakes."""
+    decision = account.decision
+    fields = {f.path: f for f in decision.output_fields}
+    values, beliefs = dict(answer.output), dict(answer.beliefs)
+    for name, belief in answer.beliefs.items():
+        if belief.distribution is not None and name in values:
+            best = cheapest(decision.stakes, fields[name], values[name], belief, case.input)
+            if best != values[name]:
+                values[name], beliefs[name] = best, replace(belief, p=belief.distribution[best])
+    if account.request.elsewhere is not None:
+        return values, beliefs, Verdict("accept", "it was answered outside", stands=tuple(values))
+    unmeasured = partial(stands_unmeasured, account)
+    return values, beliefs, accept(values, beliefs, fields, decision.stakes, case.input, unmeasured)
 
 
 def examine(decision: Decision[Any, Any], case: Case[Any], answer: Answer[Any]) -> Finding | None:
@@ -296,6 +306,7 @@ async def record(road: Road, account: Account) -> Outcome[Any]:
     )
     try:
         await road.submit(road.book.unit(account, outcome, took))
+        # act: effects will leave through the outbox from here on; no decision can declare one yet
         return outcome
     except Conflict as conflict:
         if conflict.clash != "key":

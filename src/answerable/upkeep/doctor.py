@@ -26,7 +26,9 @@ from answerable.upkeep.work import JOBS
 State = Literal["ok", "warn", "fail"]
 
 NETWORK = frozenset(
-    ["9p", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.cephfs", "fuse.davfs", "fuse.gcsfuse", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "orangefs", "smb", "smb2", "smb3", "smbfs", "sshfs", "vboxsf", "virtiofs"]
+    ("9p", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.cephfs", "fuse.davfs", "fuse.gcsfuse")
+    + ("fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs")
+    + ("nfs", "nfs4", "orangefs", "smb", "smb2", "smb3", "smbfs", "sshfs", "vboxsf", "virtiofs")
 )
 MOUNTS = Path("/proc/mounts")
 LOW, TIGHT = 1 << 30, 100 << 20  # bytes free: a warning, and no longer well
@@ -289,29 +291,38 @@ def _tail(patient: _Patient) -> Iterator[Check]:
 
 
 def _segments(patient: _Patient) -> Iterator[Check]:
+    found = [*_missing_segments(patient), *_stray_files(patient)]
+    if not found:
+        ((count,),) = patient.store.rows("SELECT count(*) FROM segment")
+        found.append(Check(name="segments", state="ok", what=f"{count:,} in the catalog, all there"))
+    yield from found
+
+
+def _missing_segments(patient: _Patient) -> Iterator[Check]:
     folder = patient.home.folder / patient.home.segments
-    catalog = {
-        str(path): size for path, size in patient.store.rows("SELECT path, bytes FROM segment ORDER BY lo")
-    }
-    there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    for name, size in catalog.items():
-        path = there.get(name)
-        if path is None or path.stat().st_size != size:
-            wrong = "is missing" if path is None else f"has {path.stat().st_size:,} bytes instead of {size:,}"
+    rows = patient.store.rows("SELECT path, bytes FROM segment ORDER BY lo")
+    for name, size in rows:
+        path = folder / name
+        there = path.stat().st_size if path.is_file() else None
+        if there != size:
+            wrong = "is missing" if there is None else f"has {there:,} bytes instead of {size:,}"
             step = "put the file back from a backup, then run `answerable ledger verify`"
-            yield Check(name="segments", state="fail", what=f"{folder / name} {wrong}", next_step=step)
-    orphans = [name for name in there if name not in catalog]
-    if orphans:
-        what = f"{len(orphans)} files in {folder} are in no catalog, such as {orphans[0]}"
-        step = (
-            "run `answerable ledger seal`, which removes what a crash left; a sealer may be at work just now"
-        )
-        yield Check(name="segments", state="warn", what=what, next_step=step)
-    if catalog and not all(find_spec(module) for module in EXTRAS["lake"]):
-        what = f"{len(catalog)} segments, but they cannot be read here"
+            yield Check(name="segments", state="fail", what=f"{path} {wrong}", next_step=step)
+    if rows and not all(find_spec(module) for module in EXTRAS["lake"]):
+        what = f"{len(rows):,} segments, but nothing here can read them"
         step = 'run `pip install "answerable[lake]"`'
         yield Check(name="segments", state="fail", what=what, next_step=step)
-    yield Check(name="segments", state="ok", what=f"{len(catalog)} in the catalog")
+
+
+def _stray_files(patient: _Patient) -> Iterator[Check]:
+    folder = patient.home.folder / patient.home.segments
+    named = {row[0] for row in patient.store.rows("SELECT path FROM segment")}
+    stray = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    stray = [path for path in stray if path.relative_to(folder).as_posix() not in named]
+    if stray:
+        what = f"{len(stray):,} files are in no catalog, such as {stray[0]}"
+        step = "nothing, if a sealer is at work; else the next `answerable ledger seal` removes them"
+        yield Check(name="segments", state="warn", what=what, next_step=step)
 
 
 def _roles(patient: _Patient) -> Iterator[Check]:
