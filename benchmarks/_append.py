@@ -32,7 +32,7 @@ PER_SECOND = 25_000
 RAW_SHARE = 0.5
 PROCESSES = 4
 P99_MS = 50.0
-STOCK = 12_000  # entries that each process builds before it starts
+STOCK = 4000  # entries that each process builds before it starts, for each second
 NOW = 1_750_000_000_000_000
 # What the journal sets on its connections, so that the raw driver works under the same conditions.
 PRAGMAS = ("page_size=8192", "journal_mode=WAL", "wal_autocheckpoint=8000", "temp_store=MEMORY", "synchronous=FULL")
@@ -261,7 +261,7 @@ def _write(folder: str, seconds: float, writers: int, start: Any, results: Any) 
     """Be one of the processes: append until time is over, and report how long each entry waited."""
     journal = sqlite_journal(Path(folder), signer(Path(folder)), create=False)
     more = (Unit([entry]) for entry in entries(1_000_000, at=NOW))  # built on the way, for a machine far faster
-    stock = chain(units(STOCK, at=NOW), more)
+    stock = chain(units(round(STOCK * seconds), at=NOW), more)
     waits: list[float] = []
 
     async def writer(end: float) -> None:

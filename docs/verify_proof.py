@@ -1,4 +1,4 @@
-"""Check a .tlog-proof file of an answerable ledger offline, without answerable: only `cryptography` is needed.
+"""Check a .tlog-proof file of an answerable ledger offline; it needs `cryptography` and not answerable.
 
     python verify_proof.py FILE.tlog-proof --key VKEY [--part NAME=FILE ...]
 
@@ -17,10 +17,20 @@ from uuid import UUID
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-HEADER = """id:id at:int kind:text case_id:id parent:id thread:text decision:text version:text definition:digest
-status:text label:text confidence:float made_by:text degraded:text fault:text principal:text purpose:text
-policy:digest stage:text key_digest:digest retention:text latency_us:int cost:int currency:text tokens_in:int
-tokens_out:int model:text items:int""".split()
+# The fields of leaf v1 in their order. i: 16-byte id, d: 32-byte digest, n: integer, f: float, t: text.
+HEADER = (
+    "id:i at:n kind:t case_id:i parent:i thread:t decision:t version:t definition:d status:t label:t "
+    "confidence:f made_by:t degraded:t fault:t principal:t purpose:t policy:d stage:t key_digest:d "
+    "retention:t latency_us:n cost:n currency:t tokens_in:n tokens_out:n model:t items:n"
+)
+SIZE = {"i": 16, "d": 32, "n": 8, "f": 8}
+READ = {
+    "i": lambda raw: UUID(bytes=raw),
+    "d": bytes.hex,
+    "n": lambda raw: struct.unpack(">q", raw)[0],
+    "f": lambda raw: struct.unpack(">d", raw)[0],
+    "t": bytes.decode,
+}
 
 
 def need(holds, why):  # not `assert`, which `python -O` leaves out
@@ -54,7 +64,9 @@ def signed_by(note, vkey):
         dash, signer, value = line.split(" ")
         need(dash == "\u2014" and len(plain(value)) > 4, "a signature line is damaged")
         if signer == name and plain(value)[:4].hex() == key_id:
-            Ed25519PublicKey.from_public_bytes(plain(key)[1:]).verify(plain(value)[4:], (body + "\n").encode())
+            Ed25519PublicKey.from_public_bytes(plain(key)[1:]).verify(
+                plain(value)[4:], (body + "\n").encode()
+            )
             found += 1
     origin, size, root = (body + "\n").split("\n")[:3]
     need(found and origin == name, "the checkpoint is not signed by this key")
@@ -80,15 +92,14 @@ def read_leaf(data):
     magic = b"answerable/leaf/v1\0"
     need(data.startswith(magic), "this is no leaf v1")
     at, fields, parts = len(magic), {}, {}
-    for name, kind in (field.split(":") for field in HEADER):
+    for name, kind in (field.split(":") for field in HEADER.split()):
         at += 1
         if data[at - 1]:
-            size = {"id": 16, "digest": 32}.get(kind, 8)
-            if kind == "text":
+            if kind == "t":
                 size, at = int.from_bytes(data[at : at + 4], "big"), at + 4
-            raw, at = data[at : at + size], at + size
-            read = {"id": lambda: UUID(bytes=raw), "digest": raw.hex, "text": raw.decode}
-            fields[name] = read.get(kind, lambda: struct.unpack(">q" if kind == "int" else ">d", raw)[0])()
+            else:
+                size = SIZE[kind]
+            fields[name], at = READ[kind](data[at : at + size]), at + size
     for _ in range(data[at]):
         end = at + 2 + data[at + 1]
         parts[data[at + 2 : end].decode()], at = data[end : end + 32], end + 31
@@ -100,7 +111,10 @@ def check(text, vkey):
     """Return the header, the part digests and the place of the entry that a proof shows."""
     head, _, note = text.partition("\n\n")
     first, extra, index, *path = head.split("\n")
-    need(first == "c2sp.org/tlog-proof@v1" and extra[:6] == "extra " and index[:6] == "index ", "this is no proof")
+    need(
+        first == "c2sp.org/tlog-proof@v1" and extra[:6] == "extra " and index[:6] == "index ",
+        "this is no proof",
+    )
     size, root = signed_by(note, vkey)
     data, place = plain(extra[6:]), number(index[6:])
     leaf = sha(b"\0", data)

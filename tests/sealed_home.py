@@ -1,4 +1,4 @@
-"""A small ledger in a folder for tests: entries of every shape, some sealed, some not, and ways to damage it."""
+"""A small ledger in a folder for tests: entries of every shape, sealed or not, and ways to damage it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def entry(number: int, *, blobs: Blobs | None = None, at: int = START, **header:
     )
     fields.update(header)
     parts = {
-        "input": seal_clear(encode({"number": f"T-{number}", "body": "the printer is on fire " * (number % 9)}), salt),
+        "input": seal_clear(
+            encode({"number": f"T-{number}", "body": "the printer is on fire " * (number % 9)}), salt
+        ),
         "output": seal_clear(encode({"urgency": "low", "team": "billing"}), salt),
     }
     if number % 5 == 0:
@@ -98,7 +100,9 @@ class Home:
     def open(cls, folder: Path, *, create: bool = False) -> Home:
         """Open the home in `folder`."""
         folder.mkdir(exist_ok=True)
-        journal = SqliteJournal(folder / "journal.db", home=HOME, signer=Signer(), durability="NORMAL", create=create)
+        journal = SqliteJournal(
+            folder / "journal.db", home=HOME, signer=Signer(), durability="NORMAL", create=create
+        )
         return cls(folder, journal, Ledger(journal, folder, Signer(), [KEY], HOME))
 
     @classmethod

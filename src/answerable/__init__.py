@@ -3,7 +3,7 @@
 >>> import answerable as ans
 """
 
-from typing import TYPE_CHECKING, Any
+import typing as _typing
 
 from answerable.decisions.answer import Abstain, Answer, Belief, Finding, Refuse, Suspend, Usage
 from answerable.decisions.case import Case, Principal
@@ -27,7 +27,7 @@ from answerable.errors import (
     UsageError,
 )
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from answerable.why import Why
     from answerable.workspace import Failure, Workspace
 
@@ -76,7 +76,7 @@ __all__ = [
 _LATER = {"Workspace": "workspace", "Failure": "workspace", "Why": "why"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _LATER:
         from importlib import import_module
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from answerable.callers import AwaitingCaller, BlockingCaller, DaemonPool, step
 from answerable.casebook import Casebook, principal_data
 from answerable.casefile import Request
-from answerable.decisions.answer import Answer, Belief, Usage
+from answerable.decisions.answer import Answer, Usage
 from answerable.decisions.case import Principal
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
@@ -204,7 +204,6 @@ class Workspace:
         output: Any,
         *,
         made_by: str,
-        beliefs: Mapping[str, Belief | float] | None = None,
         reads: Sequence[Mapping[str, Any]] = (),
         messages: Sequence[Mapping[str, Any]] = (),
         usage: Usage | None = None,
@@ -212,8 +211,9 @@ class Workspace:
     ) -> Outcome[Any]:
         """Record an answer that other code made, after every check; return its outcome.
 
-        made_by: "name@version" of that code. reads, messages: what it read and what was said to a model.
-        more: principal, key, purpose, thread, parent. An answer that a check rejects is escalated.
+        output: the decision's output, or an Answer where it comes with beliefs. made_by: "name@version" of
+        that code. reads, messages: what it read and what was said to a model. more: principal, key, purpose,
+        thread, parent. An answer that a check rejects is escalated.
         """
         self._check_alive()
         name, _, version = made_by.partition("@")
@@ -221,8 +221,13 @@ class Workspace:
             raise UsageError(
                 f"made_by is {made_by!r}", next_step='name the code and its version: "name@version"'
             )
+        given_answer = output if isinstance(output, Answer) else Answer(output)
         answer: Answer[Any] = Answer(
-            output, beliefs=beliefs, usage=usage, calls=messages, reason=f"{name} answered outside"
+            given_answer.output,
+            beliefs=given_answer.beliefs,
+            reason=given_answer.reasons or f"{name} answered outside",
+            usage=usage or given_answer.usage,
+            calls=messages or given_answer.calls,
         )
         elsewhere = Decider(
             name=name,

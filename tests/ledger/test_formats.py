@@ -261,6 +261,12 @@ def test_a_value_of_another_type_has_no_leaf(field: str, value: Any) -> None:
         leaf_data(dict.fromkeys(HEADER_NAMES) | {field: value}, {})
 
 
+def test_a_digest_of_another_length_has_no_leaf() -> None:
+    """Otherwise a cut leaf could be read as a whole one."""
+    with pytest.raises(TamperFound):
+        leaf_data(dict.fromkeys(HEADER_NAMES), {"input": bytes(31)})
+
+
 # -- columns -----------------------------------------------------------------------------------------
 
 SQLITE = {"id": "BLOB", "digest": "BLOB", "int": "INTEGER", "float": "REAL", "text": "TEXT"}

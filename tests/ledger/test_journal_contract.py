@@ -23,6 +23,7 @@ from answerable.ledger.journal_memory import MemoryJournal
 from answerable.ledger.journal_postgres import PostgresJournal
 from answerable.ledger.journal_sql import SqlJournal
 from answerable.ledger.journal_sqlite import SqliteJournal
+from answerable.ledger.where import compile_where
 from answerable.state.cases import PENDING
 from journals import HOME, TestSigner, as_one_group, audit, entries_of, make, new_id, one, open_case, resolve
 
@@ -341,6 +342,28 @@ class JournalContract:
         (newest,) = journal.latest(Filter(kinds=("truth",)))
         assert newest.header["decision"] == "b"
         assert isinstance(newest.header["id"], bytes)
+
+    @pytest.mark.parametrize(
+        ("condition", "found"),
+        [
+            ("label ~ '50%?'", [1]),
+            ("label = 'a b' or cost > 0.04", [2, 0]),
+            ("not label = 'a b' and confidence >= 1", [2, 1]),
+            ("degraded is none and status in (answered, failed)", [2, 1, 0]),
+            ("latency < 10ms", [0]),
+        ],
+    )
+    def test_latest_takes_the_conditions_that_people_write(
+        self, journal: SqlJournal, condition: str, found: list[int]
+    ) -> None:
+        """The grammar of `records --where` means the same on every database."""
+        for number, label in enumerate(("a b", "50%?", None)):
+            values = {"confidence": number / 1, "cost": number * 25_000, "latency_us": number * 20_000}
+            journal.submit(one(status="answered", label=label, **values))
+
+        where, params = compile_where(condition, now=0)
+
+        assert [listed.index for listed in journal.latest(Filter(where=where, params=params))] == found
 
     def test_drop_removes_what_is_sealed_and_nothing_else(self, journal: SqlJournal) -> None:
         """The head stays, later entries keep their positions, and the log goes on."""

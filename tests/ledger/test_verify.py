@@ -70,7 +70,15 @@ def test_a_sound_ledger_is_ok_and_counted(home: Home) -> None:
     assert (report.entries, report.segments, report.journal_tail) == (SIZE, 2, SIZE - SEALED)
     assert report.trust == "self-signed"
     assert report.checkpoint == {"size": SIZE, "root": home.journal.head().root.hex(), "signed_by": [ORIGIN]}
-    assert set(report.data()) == {"ok", "entries", "segments", "journal_tail", "trust", "checkpoint", "problems"}
+    assert set(report.data()) == {
+        "ok",
+        "entries",
+        "segments",
+        "journal_tail",
+        "trust",
+        "checkpoint",
+        "problems",
+    }
 
 
 def test_an_empty_ledger_is_ok(tmp_path: Path) -> None:
@@ -133,7 +141,9 @@ def test_a_rewritten_segment_names_the_entry(home: Home) -> None:
     pq.write_table(table, path)
     changed = home.sql("UPDATE segment SET sha256 = ? WHERE lo = 512", params=(file_digest(path),))
 
-    assert found(changed.verify(), f"segment {path.parent.name}/{path.name}, entry 612", "not what was signed")
+    assert found(
+        changed.verify(), f"segment {path.parent.name}/{path.name}, entry 612", "not what was signed"
+    )
     changed.close()
 
 
@@ -156,9 +166,13 @@ def test_a_consistent_forgery_is_found_by_the_catalogs_tile(home: Home) -> None:
     ):
         values = table.column(name).to_pylist()
         values[9] = value
-        table = table.set_column(COLUMNS.index(name), table.schema.field(name), pa.array(values, table.schema.field(name).type))
+        table = table.set_column(
+            COLUMNS.index(name), table.schema.field(name), pa.array(values, table.schema.field(name).type)
+        )
     kept = pq.read_metadata(path).metadata
-    pq.write_table(table.replace_schema_metadata({k: v for k, v in kept.items() if k.startswith(b"answerable")}), path)
+    pq.write_table(
+        table.replace_schema_metadata({k: v for k, v in kept.items() if k.startswith(b"answerable")}), path
+    )
     changed = home.sql("UPDATE segment SET sha256 = ? WHERE lo = 0", params=(file_digest(path),))
 
     report = changed.verify()
@@ -196,7 +210,15 @@ def test_a_missing_last_catalog_row_is_named(home: Home) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    ["path = '../../secret'", "hi = 1000000000000", "tiles = x'00'", "at_lo = 5", "id_hi = x'00'", "lo = 256", "format = 9"],
+    [
+        "path = '../../secret'",
+        "hi = 1000000000000",
+        "tiles = x'00'",
+        "at_lo = 5",
+        "id_hi = x'00'",
+        "lo = 256",
+        "format = 9",
+    ],
 )
 def test_a_changed_catalog_row_is_found(home: Home, change: str) -> None:
     """Paths that lead outside, wrong ranges, tiles or spans: each is a problem and none is believed."""
@@ -296,7 +318,9 @@ def test_a_journal_older_than_its_segments_is_found_without_a_checkpoint(tmp_pat
     shutil.copy(tmp_path / "older.db", tmp_path / "home/journal.db")
     home = Home.open(tmp_path / "home")
 
-    assert found(home.verify(), f"segment {home.files()[1].parent.name}/{home.files()[1].name}", "journal is older")
+    assert found(
+        home.verify(), f"segment {home.files()[1].parent.name}/{home.files()[1].name}", "journal is older"
+    )
     home.close()
 
 
@@ -352,7 +376,11 @@ def test_a_missing_or_changed_blob_is_named(home: Home) -> None:
     blobs[0].unlink()
     report = home.verify()
 
-    assert [p.where.rsplit(", ", 1)[1] for p in report.problems] in (["entry 7"], ["entry 407"], ["entry 807"])
+    assert [p.where.rsplit(", ", 1)[1] for p in report.problems] in (
+        ["entry 7"],
+        ["entry 407"],
+        ["entry 807"],
+    )
     assert blobs[0].name in report.problems[0].what
 
 
@@ -370,7 +398,9 @@ def test_pages_of_garbage_in_the_database_do_not_stop_the_walk(home: Home) -> No
     home.close()
     path = home.folder / "journal.db"
     data = bytearray(path.read_bytes())
-    pages = [at for at in range(8192, len(data), 8192) if data[at] == 0x0D and b"printer" in data[at : at + 8192]]
+    pages = [
+        at for at in range(8192, len(data), 8192) if data[at] == 0x0D and b"printer" in data[at : at + 8192]
+    ]
     data[pages[-1] : pages[-1] + 200] = b"\xff" * 200
     path.write_bytes(data)
     home = Home.open(home.folder)
@@ -385,7 +415,9 @@ def test_pages_of_garbage_in_the_database_do_not_stop_the_walk(home: Home) -> No
 def test_trust_says_what_the_result_rests_on(home: Home) -> None:
     """Self-signed by default, external by the caller's word, witnessed by enough valid cosignatures."""
     private = Ed25519PrivateKey.generate()
-    witness = VerifierKey(name="witness.example", public=private.public_key().public_bytes_raw(), algorithm=COSIGNATURE)
+    witness = VerifierKey(
+        name="witness.example", public=private.public_key().public_bytes_raw(), algorithm=COSIGNATURE
+    )
     assert home.ledger.verify().trust == "self-signed"
     assert home.ledger.verify(external=True).trust == "external key"
     assert home.ledger.verify(external=True, witnesses=[witness]).trust == "external key"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from answerable.cli import deciding, demo, ledger, new, reading, upkeep
-from answerable.cli.printing import one_line
+from answerable.cli.printing import Enough, one_line
 from answerable.errors import AnswerableError, LedgerUnavailable, TamperFound
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -60,7 +60,7 @@ def main(args: Sequence[str] | None = None) -> int:
         code = _run(args)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
+    except (Enough, BrokenPipeError):
         # Whoever read us has enough. Without this the interpreter complains when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -71,7 +71,9 @@ def _run(args: Sequence[str] | None) -> int:
         code = typer.main.get_command(app)(args=args, prog_name="answerable", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except AnswerableError as exc:
-        return _fail(exc.what, exc.next_step, FAILED if isinstance(exc, LedgerUnavailable | TamperFound) else MISUSED)
+        return _fail(
+            exc.what, exc.next_step, FAILED if isinstance(exc, LedgerUnavailable | TamperFound) else MISUSED
+        )
     except _Misuse as exc:
         context = getattr(exc, "ctx", None)
         path = context.command_path if context is not None else "answerable"
@@ -79,14 +81,16 @@ def _run(args: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
-    except BrokenPipeError:
+    except (Enough, BrokenPipeError):
         raise
     except OSError as exc:
         what = f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)
         return _fail(what, "check that the place exists, may be used and has space", MISUSED)
     except Exception as exc:  # the outermost door: a fault of ours is told in two lines as well
         place = _place(exc)
-        return _fail(f"a fault in answerable: {type(exc).__name__}: {exc} ({place})", "report that line", FAILED)
+        return _fail(
+            f"a fault in answerable: {type(exc).__name__}: {exc} ({place})", "report that line", FAILED
+        )
 
 
 def _fail(what: str, next_step: str, code: int) -> int:

@@ -90,7 +90,7 @@ class Allowance:
 
 @contextmanager
 def stopping(told: Callable[[], None]) -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into an event, so that what is in flight can finish; the second one interrupts."""
+    """Turn the first Ctrl-C into an event, so that what is in flight can finish; the second interrupts."""
     stop = threading.Event()
 
     def on_interrupt(number: int, frame: object) -> None:
@@ -191,10 +191,17 @@ class Batch:
 
     def _tell(self, given: Given, outcome: Outcome[Any]) -> bool:
         """Record the truth of a row; False where it was told before."""
-        if outcome.replayed and given.truth.keys() <= already_told(self._ws, outcome.record_id, SOURCE).keys():
+        if (
+            outcome.replayed
+            and already_told(self._ws, outcome.record_id, SOURCE).keys() >= given.truth.keys()
+        ):
             return False
         self._ws.truth(
-            self._decision, source=SOURCE, record=outcome.record_id, principal=self._principal, fields=given.truth
+            self._decision,
+            source=SOURCE,
+            record=outcome.record_id,
+            principal=self._principal,
+            fields=given.truth,
         )
         return True
 

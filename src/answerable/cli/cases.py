@@ -33,7 +33,12 @@ class Cases:
     """
 
     def __init__(
-        self, table: Table, decision: Decision[Any, Any], *, named: Mapping[str, str], truth: Mapping[str, str]
+        self,
+        table: Table,
+        decision: Decision[Any, Any],
+        *,
+        named: Mapping[str, str],
+        truth: Mapping[str, str],
     ) -> None:
         self._decision, self._named, self._truth = decision, named, truth
         self._free = not table.columns  # each row of JSON names its own columns
@@ -58,7 +63,9 @@ class Cases:
             try:
                 columns = self._columns_of(row) if self._free else self.columns
                 yield Given(
-                    line=row.line, input=self._input(row.values, columns), truth=truth_of(row.values, columns.truth)
+                    line=row.line,
+                    input=self._input(row.values, columns),
+                    truth=truth_of(row.values, columns.truth),
                 )
             except UsageError as exc:
                 yield BadRow(line=row.line, error=exc.what)
@@ -104,7 +111,9 @@ class Cases:
 
 def truth_of(values: Mapping[str, object], columns: Mapping[str, str]) -> dict[str, object]:
     """Return output field -> right value of a row, without the empty cells. columns: field -> column."""
-    return {field: values[column] for field, column in columns.items() if values.get(column) not in (None, "")}
+    return {
+        field: values[column] for field, column in columns.items() if values.get(column) not in (None, "")
+    }
 
 
 def _nullable(annotation: Any) -> bool:

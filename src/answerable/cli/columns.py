@@ -9,28 +9,37 @@ from answerable.decisions.decision import Decision
 from answerable.errors import UsageError, did_you_mean
 
 _TRUTH = re.compile(r"truth[._](.+)", re.IGNORECASE)
-_LOOSE = re.compile(r"[\s_\-]+")
+_LOOSE = re.compile(r"[\W_]+")
 
 
 def loosely(name: str) -> str:
-    """Return `name` without case, spaces, underscores and hyphens, by which names are compared."""
+    """Return the letters and digits of `name`, in one case: by these names are compared."""
     return _LOOSE.sub("", name).casefold()
 
 
 def named_pairs(options: Sequence[str], option: str, known: Iterable[str]) -> dict[str, str]:
-    """Return FIELD -> COLUMN of options such as `--truth team=Team`. Raises UsageError for another form or field."""
+    """Return FIELD -> COLUMN of options such as `--truth team=Team`.
+
+    Raises UsageError for another form or field.
+    """
     names, pairs = list(known), {}
     for given in options:
         field, equals, column = given.partition("=")
         if not equals or not column:
-            raise UsageError(f"{option} {given!r} has not the form FIELD=COLUMN", next_step=f"write {option} FIELD=COLUMN")
+            raise UsageError(
+                f"{option} {given!r} is not FIELD=COLUMN", next_step=f"write {option} FIELD=COLUMN"
+            )
         if field not in names:
-            raise UsageError(f"{option} names {field!r}, which is no field", next_step=did_you_mean(field, names))
+            raise UsageError(
+                f"{option} names {field!r}, which is no field", next_step=did_you_mean(field, names)
+            )
         pairs[field] = column
     return pairs
 
 
-def match(fields: Iterable[str], columns: Sequence[str], given: Mapping[str, str], *, option: str) -> dict[str, str]:
+def match(
+    fields: Iterable[str], columns: Sequence[str], given: Mapping[str, str], *, option: str
+) -> dict[str, str]:
     """Return field -> column: as `given` says, else of the same name, else of nearly the same.
 
     Raises UsageError where a given column is not there or where two columns are nearly the same.
@@ -62,7 +71,7 @@ def match(fields: Iterable[str], columns: Sequence[str], given: Mapping[str, str
 class Columns:
     """How a table's columns stand to a decision.
 
-    input, truth: field -> column. ignored: columns that are neither. missing: required fields without a column.
+    input, truth: field -> column. ignored: columns that are neither. missing: required fields that have none.
     """
 
     input: Mapping[str, str]
@@ -83,11 +92,17 @@ class Columns:
 
 
 def match_columns(
-    decision: Decision[Any, Any], columns: Sequence[str], *, named: Mapping[str, str], truth: Mapping[str, str]
+    decision: Decision[Any, Any],
+    columns: Sequence[str],
+    *,
+    named: Mapping[str, str],
+    truth: Mapping[str, str],
 ) -> Columns:
     """Return how `columns` stand to `decision`. named, truth: field -> column as the caller says."""
     inputs = match([f.path for f in decision.input_fields], columns, named, option="--column")
-    truths = match_truth(decision.output_names, [c for c in columns if c not in inputs.values()], truth, columns)
+    truths = match_truth(
+        decision.output_names, [c for c in columns if c not in inputs.values()], truth, columns
+    )
     used = {*inputs.values(), *truths.values()}
     return Columns(
         input=inputs,
@@ -100,7 +115,10 @@ def match_columns(
 def match_truth(
     fields: Sequence[str], free: Sequence[str], given: Mapping[str, str], columns: Sequence[str]
 ) -> dict[str, str]:
-    """Return output field -> column: as `given` says (any of `columns`), else `truth.FIELD` or `truth_FIELD` of `free`."""
+    """Return output field -> column: as `given` says (any of `columns`), else of `free` by its name.
+
+    The names are `truth.FIELD` and `truth_FIELD`.
+    """
     found = match([f for f in fields if f in given], columns, given, option="--truth")
     for column in free:
         told = _TRUTH.fullmatch(column)
@@ -108,4 +126,3 @@ def match_truth(
         if name and name not in found:
             found[name] = column
     return found
-

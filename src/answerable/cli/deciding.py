@@ -19,16 +19,21 @@ if TYPE_CHECKING:
 truth_app = group("What turned out to be right.")
 _SHOWN = 20  # rejected rows named one by one on a terminal
 
-Target = Annotated[str | None, typer.Argument(metavar="TARGET", help="module:attribute, path.py:attribute or a name.")]
+Target = Annotated[
+    str | None, typer.Argument(metavar="TARGET", help="module:attribute, path.py:attribute or a name.")
+]
 Query = Annotated[
     str | None, typer.Option("--query", metavar="SQL", help="SELECT for a database, sheet of a workbook.")
 ]
 TruthColumns = Annotated[
     list[str] | None,
-    typer.Option("--truth", metavar="FIELD=COLUMN", help="The column with the right value of an output field."),
+    typer.Option(
+        "--truth", metavar="FIELD=COLUMN", help="The column with the right value of an output field."
+    ),
 ]
 MaxRejected = Annotated[
-    str, typer.Option("--max-rejected", metavar="N%", help="Exit 1 if more rows are rejected; 5% or a number.")
+    str,
+    typer.Option("--max-rejected", metavar="N%", help="Exit 1 if more rows are rejected; 5% or a number."),
 ]
 
 
@@ -60,20 +65,25 @@ class DecideOptions(Common):
 
     target: Target = None
     cases: Annotated[
-        str | None, typer.Argument(metavar="CASES", help="A file (CSV, JSONL, Parquet, Excel), a SQL URL, or -.")
+        str | None,
+        typer.Argument(metavar="CASES", help="A file (CSV, JSONL, Parquet, Excel), a SQL URL, or -."),
     ] = None
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="OUT", help="One row a case: .csv, .jsonl or .parquet.")
+        Path | None,
+        typer.Option("-o", "--out", metavar="OUT", help="One row a case: .csv, .jsonl or .parquet."),
     ] = None
     principal: Annotated[str, typer.Option(metavar="P", help="Who asks, as kind:id.")] = "user:local"
     limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="Read only the first N rows.")] = None
     concurrency: Annotated[int, typer.Option(metavar="N", min=1, help="Cases in flight.")] = 8
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run into OUT.")] = False
     max_rejected: MaxRejected = "5%"
-    dev: Annotated[bool, typer.Option("--dev", help="Allow another definition under a recorded version.")] = False
+    dev: Annotated[bool, typer.Option("--dev", help="Allow another definition under a recorded version.")] = (
+        False
+    )
     query: Query = None
     column: Annotated[
-        list[str] | None, typer.Option("--column", metavar="FIELD=COLUMN", help="The column of an input field.")
+        list[str] | None,
+        typer.Option("--column", metavar="FIELD=COLUMN", help="The column of an input field."),
     ] = None
     truth: TruthColumns = None
 
@@ -130,7 +140,7 @@ def _decided(decision: Any, source: str, options: DecideOptions) -> tuple["Tally
         if options.home != MEMORY:
             note(f"home {workspace.home.folder}")
         results = Results(options.out, decision, resume=options.resume)
-        stop = stack.enter_context(stopping(lambda: note("stopping: what is in flight ends first; again to stop now")))
+        stop = stack.enter_context(stopping(lambda: note("stopping once what is in flight has ended")))
         step = stack.enter_context(progress("deciding"))
         batch = Batch(
             workspace,
@@ -177,7 +187,9 @@ def _show(tally: "Tally") -> None:
     )
     if data["deciders"]:
         say()
-        say_table(["answered by", "cases"], [[n, f"{c:,}"] for n, c in data["deciders"].items()], numbers=["cases"])
+        say_table(
+            ["answered by", "cases"], [[n, f"{c:,}"] for n, c in data["deciders"].items()], numbers=["cases"]
+        )
     for name, told in (
         ("replayed", "had been answered before, under the same key and with the same input"),
         ("resumed", "were in the results of the earlier run"),
@@ -204,10 +216,14 @@ def _judge(rejected: list[tuple[int, str]], rows: int, allowed: "Allowance") -> 
 class TruthOptions(Common):
     """Options of `truth import`."""
 
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A file (CSV, JSONL, Parquet, Excel), a SQL URL, or -.")]
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A file (CSV, JSONL, Parquet, Excel), a SQL URL, or -.")
+    ]
     by: Annotated[
         str,
-        typer.Option("--by", metavar="KEY", help="The column with the case's key (a,b for several), or record_id."),
+        typer.Option(
+            "--by", metavar="KEY", help="The column with the case's key (a,b for several), or record_id."
+        ),
     ]
     source: Annotated[str, typer.Option("--source", metavar="S", help='Who says so, such as "chargeback".')]
     decision: Annotated[
@@ -250,9 +266,9 @@ def truth_import(options: TruthOptions) -> None:
 def add_to(app: typer.Typer) -> None:
     """Put the commands into the command line."""
     command(app, "check", example="answerable check decision.py:route_ticket")(check)
-    command(app, "decide", example="answerable decide decision.py:route_ticket cases.csv -o results.csv")(decide)
+    command(app, "decide", example="answerable decide decision.py:route_ticket cases.csv -o results.csv")(
+        decide
+    )
     example = "answerable truth import chargebacks.csv --by number --source chargeback"
     command(truth_app, "import", example=example)(truth_import)
     app.add_typer(truth_app, name="truth")
-
-

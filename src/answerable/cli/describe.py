@@ -27,9 +27,15 @@ def unclassified(decision: Decision[Any, Any]) -> list[str]:
 def in_words(decision: Decision[Any, Any]) -> dict[str, str]:
     """Return heading -> text, for a person."""
     stakes = decision.stakes
-    wrong = "an amount that depends on the case" if callable(stakes.wrong) else f"{stakes.wrong:g} {stakes.currency}"
+    wrong = (
+        "an amount that depends on the case"
+        if callable(stakes.wrong)
+        else f"{stakes.wrong:g} {stakes.currency}"
+    )
     costs = f"; {len(stakes.costs)} listed mistakes cost more or less" if stakes.costs else ""
-    never = "; ".join(f"{name} = {', '.join(map(str, values))}" for name, values in stakes.never_automatic.items())
+    never = "; ".join(
+        f"{name} = {', '.join(map(str, values))}" for name, values in stakes.never_automatic.items()
+    )
     order = [f"{n}. {d.name} ({d.kind}, {d.version})" for n, d in enumerate(decision.deciders, start=1)]
     words = {
         "decision": f"{decision.name} version {decision.version}",
@@ -37,13 +43,15 @@ def in_words(decision: Decision[Any, Any]) -> dict[str, str]:
         "owner": f"{decision.owner}, for the purpose {decision.purpose}",
         "takes": ", ".join(f.path for f in decision.input_fields),
         "answers": "; ".join(_answer(f.path, f.kind, f.values) for f in decision.output_fields),
-        "stakes": f"{stakes.severity}; a wrong field costs {wrong}, a review {stakes.review:g} {stakes.currency}{costs}",
+        "stakes": f"{stakes.severity}; a wrong field costs {wrong}, "
+        f"a review {stakes.review:g} {stakes.currency}{costs}",
         "never automatic": never,
         "deciders": " -> ".join(order),
         "checks": ", ".join(str(getattr(c, "__name__", type(c).__name__)) for c in decision.checks),
         "deadline": f"{seconds(decision.deadline):g} s",
         "key": ", ".join(decision.key_fields) or "none: a case cannot be found by a number of yours",
-        "subjects": ", ".join(f.path for f in decision.input_fields if "Subject" in f.classes) or "none is named",
+        "subjects": ", ".join(f.path for f in decision.input_fields if "Subject" in f.classes)
+        or "none is named",
         "unclassified": ", ".join(unclassified(decision)) or "nothing",
     }
     return {name: text for name, text in words.items() if text}

@@ -51,7 +51,9 @@ def seal(options: SealOptions) -> None:
     if options.json:
         say_json({"entries": done.entries, "segments": [s.path for s in done.segments], "journal_tail": left})
     else:
-        say(f"{done.entries:,} entries sealed in {len(done.segments):,} segments; {left:,} stay in the journal")
+        say(
+            f"{done.entries:,} entries sealed in {len(done.segments):,} segments; {left:,} stay in the journal"
+        )
 
 
 def _end(workspace: Any) -> int:
@@ -103,9 +105,12 @@ class ProveOptions(Common):
 
     record: Annotated[str, typer.Argument(metavar="ID", help="A record id, or last.")]
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Where to; without it, on standard output.")
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE", help="Where to; without it, on standard output."),
     ] = None
-    kept: Annotated[bool, typer.Option("--kept", help="Against the newest kept checkpoint, not the head.")] = False
+    kept: Annotated[
+        bool, typer.Option("--kept", help="Against the newest kept checkpoint, not the head.")
+    ] = False
 
 
 def prove(options: ProveOptions) -> None:
@@ -123,7 +128,9 @@ def prove(options: ProveOptions) -> None:
         options.out.write_text(text, encoding="utf-8", newline="")
     if options.json:
         where = None if options.out is None else str(options.out)
-        say_json({"record_id": _uuid(case_id), "index": proof.index, "key": key, "file": where, "proof": text})
+        say_json(
+            {"record_id": _uuid(case_id), "index": proof.index, "key": key, "file": where, "proof": text}
+        )
     elif options.out is None:
         say(text.removesuffix("\n"))
     else:
@@ -164,7 +171,8 @@ class ExportOptions(Common):
     """Options of `ledger export`."""
 
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Where to; without it, on standard output.")
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE", help="Where to; without it, on standard output."),
     ] = None
     since: Since = None
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from answerable.cli.printing import Enough
 from answerable.home import HOME_VARIABLE
 
 T = TypeVar("T")
@@ -16,7 +17,9 @@ T = TypeVar("T")
 class Json:
     """What every command takes."""
 
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else, on stdout.")] = False
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else, on stdout.")] = (
+        False
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +37,9 @@ class Common(Json):
     ] = None
 
 
-def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Callable[[T], None]], Callable[[T], None]]:
+def command(
+    app: typer.Typer, name: str, *, example: str
+) -> Callable[[Callable[[T], None]], Callable[[T], None]]:
     """Add `run(options)` to `app` as a command; `options` is a dataclass with a typer parameter a field.
 
     Thus a command with twelve options is a function of one value. example: shown below the help.
@@ -44,7 +49,10 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Callable[
         kind: Any = next(iter(get_type_hints(run).values()))
 
         def call(**given: Any) -> None:
-            run(kind(**given))
+            try:
+                run(kind(**given))
+            except BrokenPipeError as exc:
+                raise Enough from exc  # typer would end with 1, as if something had failed
 
         # A line break is only one of the source: paragraphs are told apart by an empty line.
         call.__doc__ = "\n\n".join(" ".join(p.split()) for p in (inspect.getdoc(run) or "").split("\n\n"))

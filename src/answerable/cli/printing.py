@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 
+class Enough(Exception):
+    """Whoever reads our output has closed it; that is no failure."""
+
+
 def say(text: str = "") -> None:
     """Print a line of the result."""
     sys.stdout.write(f"{text}\n")
@@ -15,7 +19,9 @@ def say(text: str = "") -> None:
 def say_json(value: Any, *, indent: int | None = 2) -> None:
     """Print one JSON value; its text is ASCII where the terminal is not UTF-8."""
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
-    sys.stdout.write(json.dumps(value, ensure_ascii=encoding != "utf8", indent=indent, allow_nan=False) + "\n")
+    sys.stdout.write(
+        json.dumps(value, ensure_ascii=encoding != "utf8", indent=indent, allow_nan=False) + "\n"
+    )
 
 
 def note(text: str) -> None:
@@ -25,11 +31,19 @@ def note(text: str) -> None:
 
 def one_line(text: str) -> str:
     """Return `text` without line breaks and without characters that steer a terminal."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(
+        c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
-def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
-    """Print a table; a column named in `numbers` is set to the right."""
+def say_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: Sequence[str] = (),
+    whole: Sequence[str] = (),
+) -> None:
+    """Print a table; a column named in `numbers` is set to the right, one in `whole` is never broken."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -37,12 +51,15 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        right = column in numbers
+        table.add_column(
+            column, justify="right" if right else "left", overflow="fold", no_wrap=right or column in whole
+        )
     for row in rows:
         table.add_row(*[Text(one_line(cell)) for cell in row])
-    console = Console(file=sys.stdout, highlight=False, markup=False)
     # A pipe has no width: rows are not to be cut there.
-    console.print(table, width=None if console.is_terminal else 200)
+    width = None if sys.stdout.isatty() else 200
+    Console(file=sys.stdout, highlight=False, markup=False, width=width).print(table)
 
 
 def say_pairs(pairs: Mapping[str, str]) -> None:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 READERS = ("person", "operator", "auditor")
 _PAGE = 1000  # entries read at a time
 
-DecisionName = Annotated[str | None, typer.Option("--decision", metavar="NAME", help="Only of this decision.")]
+DecisionName = Annotated[
+    str | None, typer.Option("--decision", metavar="NAME", help="Only of this decision.")
+]
 Since = Annotated[
     str | None, typer.Option("--since", metavar="T", help="Only since then: 2d, a date, or a time (UTC).")
 ]
@@ -41,7 +43,9 @@ def why(options: WhyOptions) -> None:
     The case is named by its record id, by "last" or by the key that the outside world knows it by.
     """
     if options.reader not in READERS:
-        raise UsageError(f"no reader is called {options.reader!r}", next_step=did_you_mean(options.reader, READERS))
+        raise UsageError(
+            f"no reader is called {options.reader!r}", next_step=did_you_mean(options.reader, READERS)
+        )
     if (options.record is None) == (options.key is None):
         raise UsageError("why needs one case", next_step='name a record id or "last", or give --key K')
     with open_home(options.home) as workspace:
@@ -60,9 +64,11 @@ class RecordsOptions(Common):
     since: Since = None
     where: Annotated[
         str | None,
-        typer.Option("--where", metavar="EXPR", help="A condition, such as: status = escalated and confidence < 0.8"),
+        typer.Option("--where", metavar="EXPR", help="Such as: status = escalated and confidence < 0.8"),
     ] = None
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="At most so many; 0 for all.")] = 50
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="At most so many; 0 for all.")] = (
+        50
+    )
 
 
 def records(options: RecordsOptions) -> None:
@@ -81,17 +87,21 @@ def records(options: RecordsOptions) -> None:
             note(f"no record in the home {workspace.home.folder} fits")
             return
         columns = ["at", "record", "decision", "status", "label", "sure", "by", "degraded"]
-        say_table(columns, rows, numbers=["sure"])
+        say_table(columns, rows, numbers=["sure"], whole=["at", "record", "status"])
         if len(rows) == options.limit:
             note(f"the newest {options.limit}; --limit 0 shows all")
 
 
-def _listed(workspace: "Workspace", options: RecordsOptions, since: int | None) -> Iterator[Mapping[str, Any]]:
+def _listed(
+    workspace: "Workspace", options: RecordsOptions, since: int | None
+) -> Iterator[Mapping[str, Any]]:
     """Yield the header fields a page at a time, so that a long list needs no memory."""
     before, left = None, options.limit or None
     while left is None or left > 0:
         size = _PAGE if left is None else min(_PAGE, left)
-        page = workspace.records(options.decision, where=options.where, since=since, limit=size, before=before)
+        page = workspace.records(
+            options.decision, where=options.where, since=since, limit=size, before=before
+        )
         yield from page
         if len(page) < size:
             return
@@ -100,7 +110,7 @@ def _listed(workspace: "Workspace", options: RecordsOptions, since: int | None) 
 
 
 def shown(header: Mapping[str, Any]) -> dict[str, Any]:
-    """Return header fields as JSON: ids as people write them, times as RFC 3339, digests in hex, no empty ones."""
+    """Return header fields as JSON, without the empty ones: digests in hex, times as RFC 3339."""
     from answerable.encoding import timestamp
     from answerable.ledger.entry import text_id
 
@@ -129,7 +139,9 @@ def _cells(line: Mapping[str, Any]) -> list[str]:
 
 
 def moment(text: str, *, now: int) -> int:
-    """Return a time in microseconds since 1970: "2d" before `now`, a date or an RFC 3339 time (UTC if it says none).
+    """Return a time in microseconds since 1970.
+
+    text: "2d" before `now`, a date or a time; in UTC if it says nothing else.
 
     Raises UsageError for another form.
     """
@@ -146,7 +158,8 @@ def moment(text: str, *, now: int) -> int:
         return now - round(seconds(text) * MICRO)
     except UsageError:
         raise UsageError(
-            f"{text!r} is no time", next_step="write it as 2d or 4h, as 2026-01-31, or as 2026-01-31T12:00:00Z"
+            f"{text!r} is no time",
+            next_step="write it as 2d or 4h, as 2026-01-31, or as 2026-01-31T12:00:00Z",
         ) from None
 
 

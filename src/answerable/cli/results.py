@@ -31,7 +31,9 @@ class Results:
         self._job = ""
         if path is None:
             if resume:
-                raise UsageError("there is nothing to resume without a result file", next_step="name it with -o OUT")
+                raise UsageError(
+                    "there is nothing to resume without a result file", next_step="name it with -o OUT"
+                )
             return
         partial = partial_of(path)
         if partial.exists() and not resume:
@@ -77,8 +79,7 @@ def _rows(path: Path) -> dict[int, Mapping[str, object]]:
     if not path.exists() or not path.stat().st_size:
         return {}
     with open_table(path) as table:
-        found = {int(str(row.values["line"])): row.values for row in table if isinstance(row, Row)}
-    return found
+        return {int(str(row.values["line"])): row.values for row in table if isinstance(row, Row)}
 
 
 def _job(path: Path, *, resume: bool) -> str:

@@ -1,4 +1,4 @@
-"""Finds the decision that a command line names: `module:attribute`, `path.py:attribute` or a project's name."""
+"""Finds the decision that a command line names: `module:attribute`, `path.py:attribute` or a name."""
 
 import importlib
 import importlib.util
@@ -53,7 +53,9 @@ def _from_project(name: str | None, project: Project | None, start: Path) -> tup
             raise UsageError(f"no decision is named and there is no {PROJECT_FILE}", next_step=_FORM)
         if len(known) != 1:
             have = ", ".join(sorted(known)) or "none"
-            raise UsageError(f"the project names {len(known)} decisions ({have})", next_step="name one of them")
+            raise UsageError(
+                f"the project names {len(known)} decisions ({have})", next_step="name one of them"
+            )
         name = next(iter(known))
     if project is None or name not in known:
         path = start / name
@@ -80,7 +82,8 @@ def _load_module(name: str, start: Path) -> ModuleType:
             raise _blamed(exc, name) from exc
         path = f"{name}.py:NAME"
         raise UsageError(
-            f"no module is named {name!r} from {start}", next_step=f"check the name, or give the file, as {path}"
+            f"no module is named {name!r} from {start}",
+            next_step=f"check the name, or give the file, as {path}",
         ) from exc
     except (Exception, SystemExit) as exc:  # the boundary: the module is the user's
         raise _blamed(exc, name) from exc

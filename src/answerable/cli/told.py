@@ -32,10 +32,13 @@ def choose_decision(workspace: "Workspace", name: str | None) -> tuple[str, list
         return name, known[name]
     if not known:
         raise HomeError(
-            f"the home {workspace.home.folder} has no record yet", next_step="decide a case, or name another home"
+            f"the home {workspace.home.folder} has no record yet",
+            next_step="decide a case, or name another home",
         )
     if len(known) > 1:
-        raise UsageError(f"the home knows {len(known)} decisions", next_step=f"add --decision: {', '.join(known)}")
+        raise UsageError(
+            f"the home knows {len(known)} decisions", next_step=f"add --decision: {', '.join(known)}"
+        )
     return next(iter(known.items()))
 
 
@@ -49,5 +52,3 @@ def already_told(workspace: "Workspace", record_id: str, source: str) -> dict[st
             detail = workspace.ledger.body(stored, "detail") or {}
             told |= detail.get("fields", {})
     return told
-
-

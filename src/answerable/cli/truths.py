@@ -129,5 +129,3 @@ def _truth_columns(
     """Return field -> column: as named, `truth.FIELD`, or the field's own name."""
     found = match_truth(fields, free, named, columns)
     return match([f for f in fields if f not in found], free, {}, option="--truth") | found
-
-

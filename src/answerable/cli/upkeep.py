@@ -1,16 +1,18 @@
 """The commands `work`, `doctor`, `backup`, `restore` and `upgrade`."""
 
+import os
 import signal
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from answerable.cli.homes import home_folder, open_home
 from answerable.cli.options import Common, Json, command
 from answerable.cli.printing import note, progress, say, say_json, say_pairs, say_table
+from answerable.home import choose_home
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +122,8 @@ class UpgradeOptions(Common):
     """Options of `upgrade`."""
 
     out: Annotated[
-        Path | None, typer.Option("--backup", metavar="OUT", help="Where the backup goes; without it into the home.")
+        Path | None,
+        typer.Option("--backup", metavar="OUT", help="Where the backup goes, if not into the home."),
     ] = None
 
 
@@ -157,13 +160,13 @@ def doctor(options: DoctorOptions) -> None:
     """
     from answerable.upkeep.doctor import doctor as examine
 
-    checks: list[Any] = examine(home_folder(options.home))
-    bad = any(one.level == "bad" for one in checks)
+    checks = examine(choose_home(options.home, os.environ, Path.cwd()))
+    bad = any(one.state == "fail" for one in checks)
     if options.json:
-        told = [{"name": c.name, "level": c.level, "found": c.found, "next": c.next_step} for c in checks]
+        told = [{"name": c.name, "state": c.state, "what": c.what, "next": c.next_step} for c in checks]
         say_json({"ok": not bad, "checks": told})
     else:
-        say_table(["check", "", "found"], [[c.name, c.level, c.found] for c in checks])
+        say_table(["check", "state", "found"], [[c.name, c.state, c.what] for c in checks], whole=["state"])
         for one in checks:
             if one.next_step:
                 say(f"{one.name}: {one.next_step}")

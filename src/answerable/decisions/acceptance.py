@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from answerable.decisions.answer import JOINT, UNMEASURED, Belief
-from answerable.decisions.fields import Field
+from answerable.decisions.fields import Field, bare
 from answerable.decisions.stakes import Amount, Stakes
 from answerable.encoding import MICRO, money
 
@@ -39,17 +39,22 @@ def accept(
     the rest is left to the next decider. A joint belief stands or falls as a whole.
     """
     for name, value in values.items():
-        if value in stakes.never_automatic.get(name, ()):
-            return Verdict("person", f"{name} = {value!r} is never automatic")
+        if bare(value) in map(bare, stakes.never_automatic.get(name, ())):
+            return Verdict("person", f"{name} = {bare(value)!r} is never automatic")
     held = {name: beliefs.get(name) or beliefs.get(JOINT) or UNMEASURED for name in values}
     if all(belief.measured == "asserted" for belief in held.values()):
         return Verdict("accept", "asserted by its maker", 0, tuple(values))
     silent = [n for n, belief in held.items() if belief.p is None and belief.distribution is None]
     if silent and unmeasured():
         silent = []
-    costs = {
-        n: expected_cost(stakes, fields[n], v, held[n], given) for n, v in values.items() if _known(held[n])
-    }
+    try:
+        costs = {
+            n: expected_cost(stakes, fields[n], v, held[n], given)
+            for n, v in values.items()
+            if _known(held[n])
+        }
+    except Unpriced as exc:
+        return Verdict("next", str(exc))
     return _weigh(values, costs, silent, stakes, whole=JOINT in beliefs)
 
 
@@ -96,7 +101,7 @@ def expected_cost(stakes: Stakes, field: Field, value: Any, belief: Belief, give
             sum(p * cell(stakes, field.path, truth, value, given) for truth, p in belief.distribution.items())
         )
     p = 0.0 if belief.p is None else belief.p
-    truths = [t for t in field.values if t != value] or [
+    truths = [t for t in field.values if t != bare(value)] or [
         c.truth for c in stakes.costs if c.field == field.path
     ]
     worst = max((cell(stakes, field.path, t, value, given) for t in truths), default=0)
@@ -107,22 +112,44 @@ def cheapest(stakes: Stakes, field: Field, value: Any, belief: Belief, given: An
     """Return the value of least expected cost where the belief is calibrated, else `value` itself."""
     if belief.distribution is None or not belief.measured.startswith("calibrated@"):
         return value
-    return min(
-        belief.distribution,
-        key=lambda v: (expected_cost(stakes, field, v, belief, given), v != value),
-    )
+    own = bare(value)
+    try:
+        best = min(
+            belief.distribution,
+            key=lambda v: (expected_cost(stakes, field, v, belief, given), bare(v) != own),
+        )
+    except Unpriced:  # `accept` meets it again and says so
+        return value
+    return value if bare(best) == own else best
 
 
 def cell(stakes: Stakes, name: str, truth: Any, answer: Any, given: Any) -> int:
-    """Return what it costs when field `name` was `truth` and the answer `answer`, in micro-units."""
+    """Return what it costs when field `name` was `truth` and the answer `answer`, in micro-units.
+
+    Raises Unpriced where a function of the input gives no amount.
+    """
+    was, said = bare(truth), bare(answer)
     for cost in stakes.costs:
-        if cost.field == name and cost.truth == truth and cost.answer == answer:
+        if cost.field == name and bare(cost.truth) == was and bare(cost.answer) == said:
             return _micro(cost.amount, given)
-    return 0 if truth == answer else _micro(stakes.wrong, given)
+    return 0 if was == said else _micro(stakes.wrong, given)
+
+
+class Unpriced(Exception):
+    """A function of the input gave no amount of money, so that the answer cannot be weighed."""
 
 
 def _micro(amount: Amount, given: Any) -> int:
-    return money(amount(given) if callable(amount) else amount)
+    if not callable(amount):
+        return money(amount)
+    name = getattr(amount, "__name__", type(amount).__name__)
+    try:
+        told = money(amount(given))
+    except Exception as exc:  # user code; what cannot be priced does not stand
+        raise Unpriced(f"the cost {name} raised {type(exc).__name__}") from exc
+    if told < 0:
+        raise Unpriced(f"the cost {name} gave {told / MICRO}, less than 0")
+    return told
 
 
 def _amount(micro: int, stakes: Stakes) -> str:

@@ -1,13 +1,17 @@
 """What a decider gives back: an Answer with its Beliefs, or one of three ways of not answering."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite, prod
+from numbers import Real
 from typing import Any, Generic, TypeVar
 
+from answerable.encoding import seconds
 from answerable.errors import UsageError
 
 T = TypeVar("T")
+_CALIBRATED = re.compile(r"calibrated@[!-~]{1,200}")
 JOINT = "*"  # the belief about all fields of an answer together
 
 
@@ -25,19 +29,28 @@ class Belief:
     measured: str = "raw"
 
     def __post_init__(self) -> None:
-        values = [] if self.distribution is None else list(self.distribution.values())
-        for p in (*values, *(() if self.p is None else (self.p,))):
-            if isinstance(p, bool) or not isfinite(p) or not 0 <= p <= 1:
-                raise UsageError(f"a probability is {p}", next_step="give a number between 0 and 1")
+        values = [] if self.distribution is None else [_probability(p) for p in self.distribution.values()]
+        if self.distribution is not None:
+            held = dict(zip(self.distribution, values, strict=True))
+            object.__setattr__(self, "distribution", held or None)
+        if self.p is not None:
+            object.__setattr__(self, "p", _probability(self.p))
         if values and abs(sum(values) - 1) > 1e-3:
             raise UsageError(
                 f"a distribution sums to {sum(values):.4f}", next_step="give probabilities that sum to 1"
             )
-        if self.measured not in ("none", "raw", "asserted") and not self.measured.startswith("calibrated@"):
+        if self.measured not in ("none", "raw", "asserted") and not _CALIBRATED.fullmatch(self.measured):
             raise UsageError(
                 f"measured is {self.measured!r}",
                 next_step='use "none", "raw", "asserted" or "calibrated@VERSION"',
             )
+
+
+def _probability(p: Any) -> float:
+    """Return `p` as Python's float; a numpy scalar would not reach the database."""
+    if isinstance(p, bool) or not isinstance(p, Real) or not isfinite(p) or not 0 <= p <= 1:
+        raise UsageError(f"a probability is {p!r}", next_step="give a number between 0 and 1")
+    return float(p)
 
 
 ASSERTED = Belief(p=1.0, measured="asserted")
@@ -46,12 +59,23 @@ UNMEASURED = Belief(measured="none")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """What an attempt consumed. cost: micro-units of the decision's currency; tokens: counts."""
+    """What an attempt consumed. cost: micro-units of the decision's currency; tokens: counts.
+
+    Raises UsageError for a number that is negative, fractional or beyond 64 bits, and for an empty model.
+    """
 
     cost: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     model: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("cost", "tokens_in", "tokens_out"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 62:
+                raise UsageError(f"{name} is {value!r}", next_step="give a whole number of 0 or more")
+        if self.model is not None:
+            object.__setattr__(self, "model", word(self.model, what="usage.model"))
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -98,6 +122,14 @@ class Answer(Generic[T]):
         return confidence_of(self.beliefs)
 
 
+def word(text: Any, *, what: str) -> str:
+    """Return `text` if it is a short, printable line, as headers and state tables hold; or UsageError."""
+    if not isinstance(text, str) or not text.strip() or not text.isprintable() or len(text) > 200:
+        shown = repr(text) if len(repr(text)) <= 200 else f"{repr(text)[:200]}..."
+        raise UsageError(f"{what} is {shown}", next_step="give one printable line of at most 200 characters")
+    return text
+
+
 def confidence_of(beliefs: Mapping[str, Belief]) -> float | None:
     """Return the joint belief if there is one, else the product over fields; None if any is None."""
     if JOINT in beliefs:
@@ -126,13 +158,18 @@ class Refuse:
 class Suspend:
     """The answer comes later, from a person.
 
-    within: seconds until `then` is applied; then: the output for that moment, or None (stays open).
+    within: seconds (or "4h") until `then` is applied; then: the output for that moment, or None (stays
+    open). Raises UsageError for another duration or an unprintable queue.
     """
 
     queue: str
     within: float
     then: Any = None
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "within", seconds(self.within, what="within"))
+        word(self.queue, what="queue")
 
 
 @dataclass(frozen=True, slots=True)

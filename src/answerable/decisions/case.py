@@ -16,7 +16,8 @@ class Principal:
     """Who acts: an opaque id such as "service:web" or "user:4711", never a name or an e-mail address.
 
     verified: whether a credential was checked; an asserted principal is only what the caller says.
-    on_behalf_of: the principal for whom this one acts. Raises UsageError for an id of another form.
+    on_behalf_of: the principal for whom this one acts. Raises UsageError for an id or
+    roles of another form.
     """
 
     id: str
@@ -27,11 +28,13 @@ class Principal:
 
     def __post_init__(self) -> None:
         for name in (self.id, self.on_behalf_of):
-            if name is not None and not _ID.fullmatch(name):
+            if name is not None and not (isinstance(name, str) and _ID.fullmatch(name)):
                 raise UsageError(
                     f"the principal {name!r} is not an opaque id",
                     next_step='use "kind:id", such as "service:web" or "user:4711", with no e-mail in it',
                 )
+        if isinstance(self.roles, str) or not all(isinstance(r, str) and r.isprintable() for r in self.roles):
+            raise UsageError(f"roles is {self.roles!r}", next_step='give a tuple such as ("reviewer",)')
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,10 +1,8 @@
 """One shape for everything that answers: a Decider is a named, versioned callable of one case."""
 
-import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from types import CodeType
 from typing import Any, Literal
 
 from answerable.decisions.case import Case
@@ -46,21 +44,3 @@ class Decider:
         """Whether `run` is a coroutine function."""
         call = getattr(self.run, "__call__", None)  # noqa: B004 - the bound method of a callable object
         return inspect.iscoroutinefunction(self.run) or inspect.iscoroutinefunction(call)
-
-
-def code_digest(function: Callable[..., Any]) -> str:
-    """Return the SHA-256 (hex) of a function's source, or of its bytecode where there is no source."""
-    target = inspect.unwrap(function)
-    if not hasattr(target, "__code__"):
-        target = type(target)
-    try:
-        seed = inspect.getsource(target)
-    except (OSError, TypeError):
-        code = getattr(target, "__code__", None)
-        seed = _code_text(code) if code else f"{target.__module__}.{target.__qualname__}"
-    return hashlib.sha256(seed.encode()).hexdigest()
-
-
-def _code_text(code: CodeType) -> str:
-    inner = [_code_text(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
-    return f"{code.co_code.hex()}|{code.co_names}|{inner}"

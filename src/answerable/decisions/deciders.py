@@ -9,7 +9,8 @@ from typing import Any
 
 from answerable.decisions.answer import Abstain, Answer, Belief, Suspend
 from answerable.decisions.case import Case
-from answerable.decisions.decider import Decider, Run, code_digest
+from answerable.decisions.code import code_digest
+from answerable.decisions.decider import Decider, Run
 from answerable.decisions.fields import Field
 from answerable.decisions.rule_sql import SqlRule
 from answerable.decisions.rule_table import TableRule

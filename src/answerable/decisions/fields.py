@@ -3,17 +3,21 @@
 A model's description is our own and stable, so that a definition's digest does not move with a library.
 """
 
+import re
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Union, cast, get_args, get_origin
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
+
+from answerable.decisions.code import code_digest
+from answerable.errors import UsageError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,12 @@ def fields_of(model: type[BaseModel], *, path: str = "", _seen: tuple[type, ...]
     if model in _seen:
         return ()
     extra = _classified.get(model, {})
+    for name in extra:
+        if name not in model.model_fields:
+            raise UsageError(
+                f"classify names {name!r}, which is no field of {model.__name__}",
+                next_step=did_you_mean(name, model.model_fields),
+            )
     return tuple(
         _field(f"{path}{name}", info, extra.get(name, ()), (*_seen, model))
         for name, info in model.model_fields.items()
@@ -87,8 +97,14 @@ def fields_of(model: type[BaseModel], *, path: str = "", _seen: tuple[type, ...]
 
 
 def _field(path: str, info: FieldInfo, extra: tuple[Mark | Personal, ...], seen: tuple[type, ...]) -> Field:
-    marks = [m for m in (*info.metadata, *extra) if isinstance(m, Mark | Personal)]
-    constraints = [repr(m) for m in info.metadata if not isinstance(m, Mark | Personal)]
+    said = (*info.metadata, *extra, *_inner_metadata(info.annotation))
+    if Personal in said:
+        raise UsageError(
+            f"{path} is marked Personal without a kind",
+            next_step='write Personal("email"), or Personal.free_text for text that may hold anything',
+        )
+    marks = {m for m in said if isinstance(m, Mark | Personal)}
+    constraints = {c for m in said if not isinstance(m, Mark | Personal) for c in _constraints(m)}
     kind, values, nested = _kind(info.annotation)
     if Key in marks:
         kind = "key"
@@ -103,17 +119,73 @@ def _field(path: str, info: FieldInfo, extra: tuple[Mark | Personal, ...], seen:
     )
 
 
+def _inner_metadata(annotation: Any) -> Iterator[Any]:
+    """Yield what stands on the parts of a type, as in `Annotated[str, Subject] | None`."""
+    if get_origin(annotation) is Annotated:
+        yield from annotation.__metadata__
+    if get_origin(annotation) is not Literal:
+        for arg in get_args(annotation):
+            yield from _inner_metadata(arg)
+
+
+def _constraints(mark: Any) -> Iterator[str]:
+    """Describe a constraint as name=value. The repr of a validator would hold an address of this process."""
+    if isinstance(mark, FieldInfo):
+        for inner in mark.metadata:
+            yield from _constraints(inner)
+    elif callable(function := getattr(mark, "func", None)):
+        name = getattr(function, "__qualname__", type(function).__name__)
+        yield f"{type(mark).__name__}:{name}:{code_digest(function)[:16]}"
+    elif not isinstance(mark, str | bytes | int | float):  # a remark on the type, no constraint
+        slots = {n: getattr(mark, n, None) for n in getattr(mark, "__slots__", ())}
+        for name, value in {**slots, **getattr(mark, "__dict__", {})}.items():
+            if isinstance(value, re.Pattern):
+                value = value.pattern
+            if isinstance(value, str | int | float | Decimal | date | time | timedelta):
+                yield f"{name}={value!r}"
+
+
+def field_adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    """Return what validates one field of `model` alone; made once."""
+    adapter = _adapters.get((model, name))
+    if adapter is None:
+        info = model.model_fields[name]
+        adapter = TypeAdapter[Any](cast(Any, Annotated[info.annotation, info]))
+        _adapters[model, name] = adapter
+    return adapter
+
+
+_adapters: dict[tuple[type[BaseModel], str], TypeAdapter[Any]] = {}
+
+
+def full_output(model: type[BaseModel], value: Any) -> Any:
+    """Return `value` (a `model`, or a mapping by field names) as `model`. Raises ValidationError."""
+    if isinstance(value, Mapping):
+        return model.model_validate(dict(value), by_alias=True, by_name=True)
+    return model.model_validate(value)
+
+
+def bare(value: Any) -> Any:
+    """Return a value as definitions list it: an Enum member's value, anything else as it is."""
+    return value.value if isinstance(value, Enum) else value
+
+
 def _kind(annotation: Any) -> tuple[Kind, tuple[Any, ...], tuple[type[BaseModel], ...]]:
     """Return the kind, the values and the nested models of a type."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _kind(get_args(annotation)[0])
+    for meant in ("__value__", "__supertype__"):  # a type alias, a NewType
+        if hasattr(annotation, meant):
+            return _kind(getattr(annotation, meant))
     if origin is Literal:
-        return "class", get_args(annotation), ()
+        return "class", tuple(bare(value) for value in get_args(annotation)), ()
     if origin in (Union, types.UnionType):
         arms = [_kind(a) for a in get_args(annotation) if a is not type(None)]
         if len(arms) == 1:
             return arms[0]
+        if all(kind == "class" for kind, _, _ in arms):
+            return "class", tuple(dict.fromkeys(v for _, values, _ in arms for v in values)), ()
         return "record" if any(a[2] for a in arms) else "text", (), tuple(m for a in arms for m in a[2])
     if origin in (list, set, frozenset, tuple, dict):
         return "set", (), tuple(_models_in(annotation))

@@ -3,7 +3,8 @@
 import hashlib
 from typing import Any
 
-from answerable.decisions.decider import Decider, code_digest
+from answerable.decisions.code import code_digest
+from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.fields import Field
 from answerable.encoding import encode, plain

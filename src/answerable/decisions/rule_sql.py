@@ -1,9 +1,8 @@
 """A rule written as SQL expressions over the input's fields, evaluated by SQLite in memory."""
 
 import hashlib
-import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from answerable.decisions.answer import Abstain, Answer
@@ -23,51 +22,51 @@ class SqlRule:
         self.expressions = expressions
         self.digest = hashlib.sha256(encode(expressions)).hexdigest()
         self._local = threading.local()  # an SQLite connection belongs to one thread
-        self._columns: tuple[str, ...] = ()
-        self._flags: frozenset[str] = frozenset()
 
     def bind(self, inputs: Sequence[Field], outputs: Sequence[Field]) -> None:
         """Compile every expression against the input's columns; name what is wrong and what was meant."""
-        self._columns = tuple(f.path for f in inputs)
-        self._flags = frozenset(f.path for f in outputs if f.kind == "flag")
-        for name in self.expressions:
+        columns = [f.path for f in inputs]
+        for name, expression in self.expressions.items():
             if name not in {f.path for f in outputs}:
                 raise UsageError(
                     f"the expression for {name!r} answers no output field",
                     next_step=did_you_mean(name, [f.path for f in outputs]),
                 )
-        try:
-            self._evaluate(dict.fromkeys(self._columns))
-        except sqlite3.Error as exc:
-            text = str(exc)
-            if text.startswith("no such column: "):
-                column = text.removeprefix("no such column: ").strip('"')
-                step = did_you_mean(column, self._columns)
-            else:
-                step = "write an SQLite expression over the input's fields"
-            raise UsageError(f"the rule {self.expressions} does not compile: {text}", next_step=step) from exc
+            try:
+                # Alone, so that parentheses of one expression cannot reach into the next.
+                if len(self._evaluate({name: expression}, dict.fromkeys(columns))) != 1:
+                    raise sqlite3.OperationalError("it is more than one expression")
+            except sqlite3.Error as exc:
+                text = str(exc)
+                if text.startswith("no such column: "):
+                    step = did_you_mean(text.removeprefix("no such column: ").strip('"'), columns)
+                else:
+                    step = "write one SQLite expression over the input's fields"
+                raise UsageError(
+                    f"the rule {expression!r} for {name} does not compile: {text}", next_step=step
+                ) from exc
 
     def __call__(self, case: Case[Any]) -> Answer[Any] | Abstain:
         """Return the fields whose expressions are not NULL, with the expressions as reasons."""
-        values = plain(case.input)
-        output = {k: v for k, v in self._evaluate(values).items() if v is not None and k not in case.answered}
+        data = plain(case.input)
+        columns = {name: data[name] for name in type(case.input).model_fields}
+        wanted = {n: text for n, text in self.expressions.items() if n not in case.answered}
+        row = self._evaluate(wanted, columns) if wanted else ()
+        output = {name: v for name, v in zip(wanted, row, strict=True) if v is not None}
         if not output:
             return Abstain("no expression gave a value")
         return Answer(output, reason=tuple(f"{name}: {self.expressions[name]}" for name in output))
 
-    def _evaluate(self, values: dict[str, Any]) -> dict[str, Any]:
+    def _evaluate(self, expressions: Mapping[str, str], values: Mapping[str, Any]) -> tuple[Any, ...]:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = sqlite3.connect(":memory:")
-        columns = ", ".join(f'? AS "{c}"' for c in self._columns) or "1"
-        wanted = ", ".join(f"({text})" for text in self.expressions.values())
-        row = connection.execute(
-            f"SELECT {wanted} FROM (SELECT {columns})", [_cell(values.get(c)) for c in self._columns]
+        columns = ", ".join(f'? AS "{name}"' for name in values) or "1"
+        wanted = ", ".join(f"({text})" for text in expressions.values())
+        row: tuple[Any, ...] = connection.execute(
+            f"SELECT {wanted} FROM (SELECT {columns})", [_cell(value) for value in values.values()]
         ).fetchone()
-        return {
-            name: bool(v) if name in self._flags and v is not None else v
-            for name, v in zip(self.expressions, row, strict=True)
-        }
+        return row
 
 
 def _cell(value: Any) -> Any:

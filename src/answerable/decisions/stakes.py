@@ -1,12 +1,16 @@
 """What a wrong answer costs, what a review costs, and what is never automatic."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, Literal
 
 from answerable.errors import UsageError
 
 Severity = Literal["low", "financial", "regulatory", "safety"]
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_MOST = 1e12  # units; more would not fit 64 bits of micro-units
 SEVERITIES: tuple[Severity, ...] = ("low", "financial", "regulatory", "safety")
 Amount = (
     float | Callable[[Any], float]
@@ -43,15 +47,27 @@ class Stakes:
     never_automatic: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not (len(self.currency) == 3 and self.currency.isascii() and self.currency.isupper()):
+        if not (isinstance(self.currency, str) and _CURRENCY.fullmatch(self.currency)):
             raise UsageError(f"currency {self.currency!r} is not a code", next_step='use one such as "USD"')
         if self.severity not in SEVERITIES:
             raise UsageError(
                 f"severity {self.severity!r} is unknown", next_step=f"choose one of {', '.join(SEVERITIES)}"
             )
         for name, amount in (("wrong", self.wrong), ("review", self.review), *_amounts(self.costs)):
-            if not callable(amount) and not amount >= 0:
-                raise UsageError(f"{name} costs {amount}", next_step="give an amount of 0 or more")
+            if callable(amount) and name != "review":
+                continue
+            if isinstance(amount, bool) or not isinstance(amount, Real) or not 0 <= amount <= _MOST:
+                raise UsageError(f"{name} costs {amount!r}", next_step="give an amount of 0 or more")
+        # Copies: a definition must not change under its recorded digest.
+        object.__setattr__(self, "costs", tuple(self.costs))
+        named = {}
+        for field_name, values in self.never_automatic.items():
+            if isinstance(values, str | bytes):
+                raise UsageError(
+                    f"never_automatic[{field_name!r}] is the text {values!r}", next_step=f"write [{values!r}]"
+                )
+            named[field_name] = tuple(values)
+        object.__setattr__(self, "never_automatic", named)
 
 
 def _amounts(costs: Sequence[Cost]) -> list[tuple[str, Amount]]:

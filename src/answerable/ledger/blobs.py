@@ -36,7 +36,8 @@ class Blobs:
         except OSError as exc:
             why = "is missing" if isinstance(exc, FileNotFoundError) else f"cannot be read: {exc}"
             raise TamperFound(
-                f"the blob {digest.hex()} of the part {name!r} {why}", next_step="restore blobs/ from a backup"
+                f"the blob {digest.hex()} of the part {name!r} {why}",
+                next_step="restore blobs/ from a backup",
             ) from exc
         # A stand-in carries any digest as its body, so it is never what belongs here.
         if envelope[:1] not in (b"\0", b"\1") or part_digest(name, envelope) != digest:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from answerable.errors import TamperFound
 from answerable.ledger.entry import Write
@@ -16,7 +17,7 @@ FOLDER = "segments"  # in the home
 class Segment:
     """One sealed file: the entries with lo <= index < hi, both multiples of 256.
 
-    at_lo, at_hi, id_lo, id_hi: the smallest and largest of its entries, both inclusive. bytes: of the file.
+    at_lo, at_hi, id_lo, id_hi: the smallest and largest of its entries, both inclusive. size: of the file, bytes.
     path: relative to the segments folder. sha256: of the file. tiles: 32 bytes for each 256 entries.
     """
 
@@ -26,7 +27,7 @@ class Segment:
     at_hi: int
     id_lo: bytes
     id_hi: bytes
-    bytes: int
+    size: int
     path: str
     sha256: bytes
     tiles: bytes
@@ -66,7 +67,10 @@ def segments_of_time(journal: Journal, since: int | None, until: int | None) -> 
     """Return the segments that may hold entries with since <= at < until (microseconds), newest first."""
     from answerable.state.segments import SEGMENTS_OF_TIME
 
-    span = {"since": -(1 << 63) if since is None else since, "until": (1 << 63) - 1 if until is None else until}
+    span = {
+        "since": -(1 << 63) if since is None else since,
+        "until": (1 << 63) - 1 if until is None else until,
+    }
     return _read(journal.rows(SEGMENTS_OF_TIME, span))
 
 
@@ -74,7 +78,9 @@ def add_segment(segment: Segment) -> Write:
     """Return the write that enters `segment`; it clashes if one with the same start is there."""
     from answerable.state.segments import ADD_SEGMENT
 
-    return Write(ADD_SEGMENT, asdict(segment), expect=1, clash=f"segment {segment.lo} is there already")
+    row = asdict(segment)
+    row["bytes"] = row.pop("size")
+    return Write(ADD_SEGMENT, row, expect=1, clash=f"segment {segment.lo} is there already")
 
 
 def tree_of(blocks: Frontier) -> Frontier:
@@ -85,7 +91,8 @@ def tree_of(blocks: Frontier) -> Frontier:
     return Frontier.from_bytes(blocks.size * TILE, blocks.to_bytes())
 
 
-def _read(rows: Sequence[tuple[object, ...]]) -> list[Segment]:
+def _read(rows: Sequence[tuple[Any, ...]]) -> list[Segment]:
     from answerable.state.segments import COLUMNS
 
-    return [Segment(**dict(zip(COLUMNS, row, strict=True))) for row in rows]  # type: ignore[arg-type]
+    names = ["size" if name == "bytes" else name for name in COLUMNS]
+    return [Segment(**dict(zip(names, row, strict=True))) for row in rows]

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: written beside their place, flushed, renamed, and the folder flushed."""
+"""Files that are there whole or not at all: written beside their place, flushed, renamed, flushed again."""
 
 import os
 from contextlib import suppress
@@ -25,7 +25,7 @@ def publish(file: BinaryIO, path: Path) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Put `data` at `path`; after a crash there is the old file or the new one, never a part. Raises OSError."""
+    """Put `data` at `path`; a crash leaves the old file or the new one, never a part. Raises OSError."""
     name = temporary(path)
     try:
         with name.open("xb") as file:

@@ -13,7 +13,7 @@ LISTED = 20  # problems of one place; a file of garbage would give one for each 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """One thing that is wrong. where: a segment, "journal", "head", "catalog" or a checkpoint, and the entry."""
+    """One thing that is wrong. where: a segment, "journal", "head", "catalog" or a checkpoint; the entry."""
 
     where: str
     what: str
@@ -23,8 +23,8 @@ class Problem:
 class Report:
     """The result of a walk over the whole ledger.
 
-    entries: found, of which `journal_tail` are not sealed. trust: what the result rests on: `self-signed` finds
-    damage and outsiders, not the holder of the key. checkpoint: the head's size, root (hex) and signers.
+    entries: found, of which `journal_tail` are not sealed. trust: what the result rests on; `self-signed`
+    finds damage and outsiders, not the holder of the key. checkpoint: the head's size, root (hex) and signers.
     """
 
     entries: int

@@ -25,7 +25,14 @@ _TYPES = {"id": "bytea", "digest": "bytea", "int": "int8", "float": "float8", "t
 _COPY = f"COPY entry ({', '.join(COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 _COPY_TYPES = ["int8", *(_TYPES[kind] for _, kind in HEADER), *("bytea" for _ in PARTS), "bytea"]
 _COPY_FROM = 4  # rows; fewer go as inserts: one round trip less, together with the writes of their units
-_CONNECT_S = 10
+# A network that silently swallows everything must not hang a caller: about 30 s, then the connection is lost.
+_NETWORK = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 # A writer that stands still holds the head, and with it every process: the server ends it.
 _WRITER = """
 SET lock_timeout = '10s';
@@ -295,6 +302,6 @@ def _address(pg: Any, url: str) -> tuple[str, str, str]:
             next_step="write it as postgresql://user:password@host/database, with %XX for odd characters",
         ) from None
     place = f"{parts.get('host', 'localhost')}/{parts.get('dbname', '')}"
-    settings = {"connect_timeout": _CONNECT_S, "application_name": "answerable"} | parts
+    settings = {**_NETWORK, "application_name": "answerable", **parts}
     full = pg.conninfo.make_conninfo(**settings | {"client_encoding": "utf8"})
     return full, str(parts.get("password") or ""), f"postgresql://{place}"

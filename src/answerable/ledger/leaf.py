@@ -52,6 +52,8 @@ def leaf_data(header: Mapping[str, Any], digests: Mapping[str, bytes]) -> bytes:
                 add(value)
         add(bytes([len(digests)]))
         for name in sorted(digests):
+            if len(digests[name]) != _SIZE["digest"]:
+                raise ValueError(f"the digest of {name} has {len(digests[name])} bytes")
             add(bytes([len(name)]))
             add(name.encode())
             add(digests[name])

@@ -39,7 +39,7 @@ def leaf_hashes(
 
 
 def header_piece(kind: str, values: Sequence[Any]) -> Piece:
-    """Return the piece of a header column. Raises what a wrong value raises: ValueError, TypeError, struct.error."""
+    """Return the piece of a header column. Raises ValueError, TypeError or struct.error on a wrong value."""
     missing = values.count(None)
     if missing == len(values):
         return b"\0"

@@ -40,7 +40,13 @@ class Ledger:
     def __init__(
         self, journal: Journal, folder: Path, signer: Signer, keys: Sequence[VerifierKey], home_id: bytes
     ) -> None:
-        self.journal, self.folder, self.signer, self.keys, self.home_id = journal, folder, signer, tuple(keys), home_id
+        self.journal, self.folder, self.signer, self.keys, self.home_id = (
+            journal,
+            folder,
+            signer,
+            tuple(keys),
+            home_id,
+        )
         self._segments = folder / SEGMENTS
         self.blobs = Blobs(folder / BLOBS)
         self._reader = SegmentReader()
@@ -56,7 +62,7 @@ class Ledger:
         return self.journal.head()
 
     def get(self, entry_id: bytes) -> Stored | None:
-        """Return the entry with this id (16 bytes), or None. Raises TamperFound if its segment cannot be read."""
+        """Return the entry with this id (16 bytes), or None. Raises TamperFound if its segment is damaged."""
         # The journal first: what leaves it meanwhile is in the catalog before.
         stored = self.journal.get(entry_id)
         if stored is not None:
@@ -131,7 +137,7 @@ class Ledger:
         )
 
     def prove(self, entry_id: bytes, *, kept: bool = False) -> Proof:
-        """Return the offline proof of an entry; see `ledger.prove`. Raises UsageError if there is none with this id."""
+        """Return the offline proof of an entry; see `ledger.prove`. Raises UsageError if there is no such entry."""
         stored = self.get(entry_id)
         if stored is None:
             raise UsageError(
@@ -147,7 +153,7 @@ class Ledger:
     def export(self, path: Path, *, since: int | None = None, until: int | None = None) -> int:
         """Write every entry with since <= at < until (microseconds) as a line of JSON; return how many.
 
-        A part is {"state", "digest"} and, where it is clear, "body"; where it is encrypted, "envelope" (base64).
+        A part is {"state", "digest"} and, where it is clear, "body"; where encrypted, "envelope" (base64).
         The file appears only when it is whole. Raises TamperFound if an entry cannot be read.
         """
         count = 0
@@ -211,7 +217,8 @@ class Ledger:
                     at += 1
             if at == start:
                 raise TamperFound(
-                    f"entry {at} is missing", next_step="run `answerable ledger verify` to find what was removed"
+                    f"entry {at} is missing",
+                    next_step="run `answerable ledger verify` to find what was removed",
                 )
 
     def _record(self, stored: Stored) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from typing import Any
 
 from answerable.ledger.entry import HEADER_NAMES, Filter
 
+_COLUMNS = ", ".join(f'"{name}"' for name in HEADER_NAMES)  # `at` is a word of DuckDB's own, so all are quoted
+
 
 def list_query(table: str, wanted: Filter) -> tuple[str, list[Any]]:
     """Return SQL text with `?` placeholders and its parameters. table: a name or a table expression."""
@@ -16,12 +18,12 @@ def list_query(table: str, wanted: Filter) -> tuple[str, list[Any]]:
         ("idx", "<", wanted.before),
     ):
         if value is not None:
-            conditions.append(f"{column} {operator} ?")
+            conditions.append(f'"{column}" {operator} ?')
             params.append(value)
     if wanted.where:
         conditions.append(f"({wanted.where})")
         params.extend(wanted.params)
-    text = f"SELECT idx, {', '.join(HEADER_NAMES)} FROM {table}"
+    text = f"SELECT idx, {_COLUMNS} FROM {table}"
     if conditions:
         text += f" WHERE {' AND '.join(conditions)}"
     text += " ORDER BY idx DESC"

@@ -1,4 +1,4 @@
-"""Proofs and checkpoints: one file that shows offline that an entry stands in the log, and heads that are kept."""
+"""Proofs and checkpoints: files that show offline that an entry stands in the log, and kept heads."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -38,14 +38,17 @@ class Kept:
 
 
 def kept_checkpoints(folder: Path, keys: Sequence[VerifierKey]) -> list[Kept]:
-    """Return the checkpoints kept in the home `folder`, smallest first. Raises TamperFound if one is not the log's."""
+    """Return the checkpoints kept in the home `folder`, smallest first.
+
+    Raises TamperFound if one is not the log's.
+    """
     return [_open(path, keys) for path in sorted((folder / CHECKPOINTS).glob("*.note"))]
 
 
 def keep_checkpoint(journal: Journal, folder: Path, keys: Sequence[VerifierKey]) -> Kept:
     """Keep the head's signed note in the home and return it; again for the same head is harmless.
 
-    Raises TamperFound, and keeps nothing, if the head is not the log's or does not extend every kept checkpoint.
+    Raises TamperFound, and keeps nothing, if the head is not the log's or does not extend all that are kept.
     """
     head = journal.head()
     now = _of_head(head, keys)
@@ -84,7 +87,7 @@ def prove(
         path = inclusion_proof(stored.index, now.size, _tree(journal, folder / SEGMENTS, head))
     if not verify_inclusion(leaf_hash(data), stored.index, now.size, path, now.root):
         raise TamperFound(
-            f"entry {stored.index} ({text_id(stored.entry.id)}) is not what the checkpoint of {now.size} entries signed",
+            f"entry {stored.index} ({text_id(stored.entry.id)}) is not in the checkpoint of {now.size} entries",
             next_step="run `answerable ledger verify` to find what was changed",
         )
     return Proof(index=stored.index, hashes=tuple(path), checkpoint_note=note, extra=data)
@@ -125,7 +128,7 @@ def _check_extends(kept: Kept, now: Checkpoint, subtree: Subtree) -> None:
 
 
 def _tree(journal: Journal, folder: Path, head: Head) -> Subtree:
-    """Return the tree's perfect subtrees from the head's peaks, the stored tiles, and leaves where none is stored."""
+    """Return the tree's perfect subtrees from the head's peaks, stored tiles, and leaves where there are none."""
     sealed = segments(journal)
     starts = [segment.lo for segment in sealed]
 

@@ -1,4 +1,4 @@
-"""Sealing: closed ranges of the journal become segment files, checked before and named in the catalog after."""
+"""Sealing: closed ranges of the journal are checked, become segment files and enter the catalog."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -169,7 +169,7 @@ class _Pass:
             at_hi=max(self._at_span),
             id_lo=min(self._id_span),
             id_hi=max(self._id_span),
-            bytes=size,
+            size=size,
             path=path,
             sha256=digest,
             tiles=b"".join(self._tiles),
@@ -189,10 +189,14 @@ def _checked_leaves(columns: Sequence[Sequence[Any]]) -> list[bytes]:
     digests = {name: part_digests(name, values) for name, values in zip(PARTS, columns[_PARTS], strict=True)}
     leaves = leaf_hashes(header, digests, count)
     if leaves != list(columns[-1]):
-        wrong = next(n for n, (one, other) in enumerate(zip(leaves, columns[-1], strict=True)) if one != other)
+        wrong = next(
+            n for n, (one, other) in enumerate(zip(leaves, columns[-1], strict=True)) if one != other
+        )
         raise _broken(f"the journal's entry {columns[0][wrong]} is not what was signed")
     return leaves
 
 
 def _broken(what: str) -> TamperFound:
-    return TamperFound(what, next_step="run `answerable ledger verify`, then restore the journal from a backup")
+    return TamperFound(
+        what, next_step="run `answerable ledger verify`, then restore the journal from a backup"
+    )

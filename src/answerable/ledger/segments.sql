@@ -1,14 +1,14 @@
 -- Reads of sealed segments and the journal's tail, for DuckDB; segments_duckdb.py runs them.
--- {entries} is the table expression over both.
+-- {entries} is the table expression over both. The column `at` is quoted: it is a word of DuckDB's own.
 
 -- name: hourly
-SELECT at // 3600000000 * 3600000000 AS hour,
+SELECT "at" // 3600000000 * 3600000000 AS hour,
        decision,
        count(*) AS decisions,
        count(*) FILTER (WHERE status = 'failed') AS failed,
        CAST(quantile_cont(latency_us, 0.95) AS BIGINT) AS p95_us
 FROM {entries}
-WHERE kind = 'decision' AND at >= ? AND at < ?
+WHERE kind = 'decision' AND "at" >= ? AND "at" < ?
 GROUP BY hour, decision
 ORDER BY hour, decision
 

@@ -15,7 +15,7 @@ from answerable.errors import TamperFound, UsageError
 from answerable.ledger.entry import HEADER_NAMES, Filter, Listed
 from answerable.ledger.listing import list_query
 
-_COLUMNS = ", ".join(("idx", *HEADER_NAMES))
+_COLUMNS = ", ".join(f'"{name}"' for name in ("idx", *HEADER_NAMES))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +39,7 @@ class SegmentReader:
     def latest(self, paths: Sequence[Path], wanted: Filter) -> list[Listed]:
         """Return what `wanted` describes in the files, newest first. paths: newest first.
 
-        Files are asked in growing groups until there are enough entries. Raises TamperFound if one is damaged.
+        Files are asked in growing groups until there are enough. Raises TamperFound if one is damaged.
         """
         found: list[Listed] = []
         start, group = 0, 2
@@ -48,7 +48,9 @@ class SegmentReader:
             some = [str(path) for path in paths[start:stop]]
             text, params = list_query("read_parquet(?, hive_partitioning = false)", wanted)
             rows = self._run(text, [some, *params])
-            found += [Listed(index=row[0], header=dict(zip(HEADER_NAMES, row[1:], strict=True))) for row in rows]
+            found += [
+                Listed(index=row[0], header=dict(zip(HEADER_NAMES, row[1:], strict=True))) for row in rows
+            ]
             start, group = stop, group * 4
         return found if wanted.limit is None else found[: wanted.limit]
 
@@ -86,7 +88,8 @@ class SegmentReader:
         with self._lock:
             if self._connection is None:
                 self._connection = duckdb.connect(
-                    ":memory:", config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+                    ":memory:",
+                    config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
                 )
                 self._connection.execute("SET parquet_metadata_cache = true")
             try:
@@ -111,7 +114,9 @@ def _arrow(tail: Sequence[Listed]) -> Any:
 
     wanted = pa.schema([schema().field(name) for name in ("idx", *HEADER_NAMES)])
     columns = [pa.array([item.index for item in tail], pa.int64())]
-    columns += [pa.array([item.header[name] for item in tail], wanted.field(name).type) for name in HEADER_NAMES]
+    columns += [
+        pa.array([item.header[name] for item in tail], wanted.field(name).type) for name in HEADER_NAMES
+    ]
     return pa.Table.from_arrays(columns, schema=wanted)
 
 
@@ -120,7 +125,8 @@ def _duckdb() -> Any:
         import duckdb
     except ImportError as exc:
         raise UsageError(
-            "lists over sealed segments need duckdb", next_step='run pip install "answerable[lake]" and try again'
+            "lists over sealed segments need duckdb",
+            next_step='run pip install "answerable[lake]" and try again',
         ) from exc
     return duckdb
 

@@ -24,10 +24,7 @@ ROW_GROUP_BYTES = 64 * 1024 * 1024  # of parts; a group is held in memory
 PAGE_BYTES = 1024 * 1024
 ZSTD_LEVEL = 3
 # Few values over many entries. A dictionary on the others costs time and saves nothing.
-_DICTIONARY = (
-    "kind decision version definition status label made_by degraded fault principal purpose policy stage "
-    "retention currency model items"
-).split()
+_DICTIONARY = ["kind", "decision", "version", "definition", "status", "label", "made_by", "degraded", "fault", "principal", "purpose", "policy", "stage", "retention", "currency", "model", "items"]
 _KEY = b"answerable."
 
 
@@ -50,8 +47,12 @@ def schema() -> Any:
     import pyarrow as pa
 
     kinds = {
-        "id": pa.binary(16), "digest": pa.binary(32), "int": pa.int64(), "float": pa.float64(), "text": pa.string(),
-    }  # fmt: skip
+        "id": pa.binary(16),
+        "digest": pa.binary(32),
+        "int": pa.int64(),
+        "float": pa.float64(),
+        "text": pa.string(),
+    }
     required = {"id", "at"}
     fields = [pa.field("idx", pa.int64(), nullable=False)]
     fields += [pa.field(name, kinds[kind], nullable=name not in required) for name, kind in HEADER]
@@ -166,7 +167,7 @@ class SegmentFile:
     """A segment, open for reading. Raises TamperFound if the file cannot be read as one."""
 
     def __init__(self, path: Path, *, dictionaries: bool = False) -> None:
-        """dictionaries: give text columns dictionary-encoded, for whoever looks at each different text once."""
+        """dictionaries: give text columns dictionary-encoded, so that each different text is there once."""
         self.path = path
         texts = [name for name, kind in HEADER if kind == "text"] if dictionaries else None
         with _readable(path):
@@ -190,7 +191,7 @@ class SegmentFile:
         return [meta.row_group(n).num_rows for n in range(meta.num_row_groups)]
 
     def group(self, number: int, columns: Sequence[str] = COLUMNS) -> Any:
-        """Return the chosen `columns` of a row group as one Arrow RecordBatch; low-cardinality text stays text."""
+        """Return the chosen `columns` of a row group as one Arrow RecordBatch."""
         with _readable(self.path):
             table = self._file.read_row_group(number, columns=list(columns)).combine_chunks()
             return table.to_batches()[0]
@@ -202,7 +203,9 @@ class SegmentFile:
                 ids = self.group(number, ["id"]).column(0).to_pylist()
                 if entry_id in ids:
                     # Cut before anything is joined: all other entries of the group are thrown away.
-                    row = self._file.read_row_group(number, columns=list(COLUMNS)).slice(ids.index(entry_id), 1)
+                    row = self._file.read_row_group(number, columns=list(COLUMNS)).slice(
+                        ids.index(entry_id), 1
+                    )
                     return from_row([column[0].as_py() for column in row.columns])
         return None
 
@@ -213,7 +216,9 @@ class SegmentFile:
             at = self.lo
             for number, count in enumerate(self.groups):
                 if at < stop and start < at + count:
-                    part = self.group(number, ["leaf"]).slice(max(start - at, 0), min(stop, at + count) - max(start, at))
+                    part = self.group(number, ["leaf"]).slice(
+                        max(start - at, 0), min(stop, at + count) - max(start, at)
+                    )
                     found += part.column(0).to_pylist()
                 at += count
             return found
@@ -232,9 +237,8 @@ class SegmentFile:
         meta, column = self._file.metadata, COLUMNS.index("id")
         for number in range(meta.num_row_groups):
             statistics = meta.row_group(number).column(column).statistics
-            if statistics is None or not statistics.has_min_max:
-                yield number
-            elif statistics.min <= entry_id <= statistics.max:
+            known = statistics is not None and statistics.has_min_max
+            if not known or statistics.min <= entry_id <= statistics.max:
                 yield number
 
 
@@ -245,7 +249,7 @@ def file_digest(path: Path) -> bytes:
 
 
 class _readable:
-    """Turns what pyarrow raises on damaged bytes into TamperFound; that a file is missing stays OSError's word."""
+    """Turns what pyarrow raises on damaged bytes into TamperFound; a missing file stays FileNotFoundError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -253,7 +257,7 @@ class _readable:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
-        if isinstance(exc, Exception) and not isinstance(exc, TamperFound | UsageError):
+        if isinstance(exc, Exception) and not isinstance(exc, TamperFound | UsageError | FileNotFoundError):
             raise TamperFound(
                 f"the segment {self._path} cannot be read: {exc}",
                 next_step="run `answerable ledger verify`, then restore the file from a backup",

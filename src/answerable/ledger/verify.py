@@ -1,4 +1,4 @@
-"""Verification: everything is recomputed from stored bytes and compared with what was signed. Nothing is repaired."""
+"""Verification: all is recomputed from stored bytes and compared with what was signed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -46,7 +46,8 @@ def verify(
     """
     if not keys or (witnesses and quorum < 1):
         raise UsageError(
-            "a ledger cannot be verified without a key", next_step="pass the log's verifier key and a quorum above 0"
+            "a ledger cannot be verified without a key",
+            next_step="pass the log's verifier key and a quorum above 0",
         )
     for _ in range(3):
         walk = _Walk(journal, folder, home, keys, progress)
@@ -111,7 +112,12 @@ class _Walk:
     """One pass over everything."""
 
     def __init__(
-        self, journal: Journal, folder: Path, home: bytes, keys: Sequence[VerifierKey], progress: Progress | None
+        self,
+        journal: Journal,
+        folder: Path,
+        home: bytes,
+        keys: Sequence[VerifierKey],
+        progress: Progress | None,
     ) -> None:
         self._journal, self._folder, self._home, self._keys = journal, folder, home, keys
         self._progress = progress or (lambda done, total: None)
@@ -149,8 +155,10 @@ class _Walk:
         """Return what was found."""
         head = self._head
         checkpoint: dict[str, Any] = {
-            "size": head.size if head else 0, "root": head.root.hex() if head else "", "signed_by": self._signed_by
-        }  # fmt: skip
+            "size": head.size if head else 0,
+            "root": head.root.hex() if head else "",
+            "signed_by": self._signed_by,
+        }
         trust: Trust = "external key" if external else "self-signed"
         if witnesses and any(_signers(note, witnesses) >= quorum for note in self._notes[-2:]):
             trust = "witnessed"
@@ -176,7 +184,10 @@ class _Walk:
             head = self._head = self._journal.head()
             signed = self._open("head", head.note)
             if signed is not None and (signed.size, signed.root) != (head.size, head.root):
-                self._found.add("head", f"its size is {head.size} and its root {head.root.hex()}, but it signed other ones")
+                self._found.add(
+                    "head",
+                    f"its size is {head.size} and its root {head.root.hex()}, but it signed other ones",
+                )
             if Frontier.from_bytes(head.size, head.frontier).root() != head.root:
                 self._found.add("head", "its frontier does not give its root")
             self._notes.append(head.note)
@@ -219,7 +230,7 @@ class _Walk:
     # -- the entries ---------------------------------------------------------------------------------
 
     def _walk_segments(self, tree: _Tree, size: int) -> int:
-        """Check every segment and the journal's rows that a crash left beside them; return where the tail begins."""
+        """Check each segment, and the rows that a crash left beside it; return where the tail begins."""
         end = max((segment.hi for segment in self._sealed), default=0)
         undropped: dict[int, bytes] = {}
         if end:
@@ -230,7 +241,12 @@ class _Walk:
             if segment.lo != at:
                 self._no_segment(at, segment.lo)
             check = SegmentCheck(
-                segment, self._folder / SEGMENTS, home=self._home, blobs=self._blobs, journal=undropped, found=self._found
+                segment,
+                self._folder / SEGMENTS,
+                home=self._home,
+                blobs=self._blobs,
+                journal=undropped,
+                found=self._found,
             )
             leaves = check.run()
             tree.add_segment(segment, leaves)
@@ -283,7 +299,9 @@ class _Walk:
             number = path.name[4:16]
             if number.isdigit() and int(number) >= newest:
                 place = f"segment {path.relative_to(self._folder / SEGMENTS).as_posix()}"
-                self._found.add(place, f"it holds entries beyond the {newest} of the head: the journal is older")
+                self._found.add(
+                    place, f"it holds entries beyond the {newest} of the head: the journal is older"
+                )
 
     def _judge(self, tree: _Tree, size: int) -> None:
         """Compare the recomputed roots with those that were signed."""
@@ -292,10 +310,14 @@ class _Walk:
             self._found.add("head", f"the {size} entries do not give its root")
         for place, kept in self._kept:
             if head is not None and kept.size > size:
-                what = f"newer checkpoint than the log ({kept.size} entries, not {size}): entries were removed"
+                what = (
+                    f"newer checkpoint than the log ({kept.size} entries, not {size}): entries were removed"
+                )
                 self._found.add(place, what)
             elif kept.size in tree.roots and tree.roots[kept.size] != kept.root:
-                self._found.add(place, f"the first {kept.size} entries do not give its root: the log was rewritten")
+                self._found.add(
+                    place, f"the first {kept.size} entries do not give its root: the log was rewritten"
+                )
 
 
 def _signers(note: str, witnesses: Sequence[VerifierKey]) -> int:

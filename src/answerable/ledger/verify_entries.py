@@ -30,10 +30,17 @@ Leaves = list[bytes | None]  # stored leaf hashes by place; None where a row can
 
 
 class SegmentCheck:
-    """Checks one segment against the catalog, its own leaves and the journal's rows that are not dropped yet."""
+    """Checks a segment against the catalog, its own leaves and the journal's rows not dropped yet."""
 
     def __init__(
-        self, segment: Segment, folder: Path, *, home: bytes, blobs: Blobs, journal: Mapping[int, bytes], found: Findings
+        self,
+        segment: Segment,
+        folder: Path,
+        *,
+        home: bytes,
+        blobs: Blobs,
+        journal: Mapping[int, bytes],
+        found: Findings,
     ) -> None:
         self._segment, self._folder, self._home = segment, folder, home
         self._blobs, self._journal, self._found = blobs, journal, found
@@ -66,10 +73,16 @@ class SegmentCheck:
         return self.leaves
 
     def _check_row(self) -> bool:
-        """Say whether the catalog's row fits itself; a count that does not must not be believed any further."""
+        """Say whether the catalog's row fits itself; counts that do not must not be believed further."""
         segment = self._segment
-        if segment.lo % TILE or (segment.hi - segment.lo) * HASH != len(segment.tiles) * TILE or not segment.tiles:
-            what = f"the tiles of segment {segment.path} do not fit the entries {segment.lo} to {segment.hi - 1}"
+        if (
+            segment.lo % TILE
+            or (segment.hi - segment.lo) * HASH != len(segment.tiles) * TILE
+            or not segment.tiles
+        ):
+            what = (
+                f"the tiles of segment {segment.path} do not fit the entries {segment.lo} to {segment.hi - 1}"
+            )
             self._found.add("catalog", what)
             return False
         return True
@@ -119,7 +132,9 @@ class SegmentCheck:
         if any(self._journal.get(index, leaf) != leaf for index, leaf in enumerate(stored, start=at)):
             for index, leaf in enumerate(stored, start=at):
                 if self._journal.get(index, leaf) != leaf:
-                    self._found.add(JOURNAL, f"it is sealed in {self._segment.path} with other content", index)
+                    self._found.add(
+                        JOURNAL, f"it is sealed in {self._segment.path} with other content", index
+                    )
         for name, column in zip(PARTS, chunk.columns[_PARTS], strict=True):
             if column.null_count < count and ELSEWHERE in codecs(column):
                 check_blobs(name, column.to_pylist(), at, self._place, self._blobs, self._found)
@@ -134,7 +149,9 @@ class SegmentCheck:
         segment = self._segment
         said = (segment.at_lo, segment.at_hi, segment.id_lo, segment.id_hi)
         if (min(times), max(times), min(ids), max(ids)) != said:
-            self._found.add("catalog", f"the times or ids of segment {segment.path} are not those of its entries")
+            self._found.add(
+                "catalog", f"the times or ids of segment {segment.path} are not those of its entries"
+            )
 
     def _tiles(self) -> None:
         """Compare the root of each block of 256 leaves with the catalog's."""
@@ -238,7 +255,11 @@ def _check_rows(rows: Sequence[Sequence[Any]], at: int, place: str, found: Findi
             found.add(place, f"its index is stored as {row[0]}", index)
         header = dict(zip(HEADER_NAMES, row[1:], strict=False))
         try:
-            parts = {n: part_digest(n, value) for n, value in zip(PARTS, row[_PARTS], strict=True) if value is not None}
+            parts = {
+                n: part_digest(n, value)
+                for n, value in zip(PARTS, row[_PARTS], strict=True)
+                if value is not None
+            }
             leaf = leaf_hash(leaf_data(header, parts))
         except TamperFound as exc:
             found.add(place, exc, index)

@@ -7,9 +7,10 @@
                 | FIELD "in" "(" VALUE { "," VALUE } ")"
                 | FIELD "is" ["not"] "none"
 
-A VALUE is a word or is quoted ('a b', "a b"); `~` means "contains", with case. `latency` takes durations (200ms),
-`cost` money (0.05), `at` times (2026-11-22, 2026-11-22T10:00Z, 2d ago). A comparison with a missing value is
-false, and `not` of it true. Every node of the SQL is TRUE or FALSE, never NULL, on SQLite, PostgreSQL and DuckDB.
+A VALUE is a word or is quoted ('a b', "a b"); `~` means "contains", with case. `latency` takes durations
+(200ms), `cost` money (0.05), `at` times (2026-11-22, 2026-11-22T10:00Z, 2d ago). A comparison with a missing
+value is false, and `not` of it true: every node of the SQL is TRUE or FALSE, never NULL, on SQLite, PostgreSQL
+and DuckDB.
 """
 
 import re
@@ -39,7 +40,7 @@ FIELDS: dict[str, tuple[str, Kind]] = {
     "kind": ("kind", "text"),
     "latency": ("latency_us", "duration"),
     "cost": ("cost", "money"),
-    "at": ("at", "time"),
+    "at": ('"at"', "time"),  # a word of DuckDB's own
     "model": ("model", "text"),
 }
 
@@ -50,6 +51,7 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<quoted>'[^']*'|"[^"]*")|(?P<op>!=|<=|>=|[=<>~(),])|(?P<word>[^\s'"=<>~(),!]+))"""
 )
 _SYMBOLS = ("=", "!=", "<", "<=", ">", ">=", "~")
+_MARKS = (*_SYMBOLS, "(", ")", ",")
 _KEYWORDS = ("and", "or", "not", "in", "is", "none")
 _INT64 = (-(1 << 63), (1 << 63) - 1)
 
@@ -57,14 +59,15 @@ _INT64 = (-(1 << 63), (1 << 63) - 1)
 def compile_where(text: str, *, now: int) -> tuple[str, tuple[Any, ...]]:
     """Return SQL over header columns with `?` placeholders, and its parameters; both empty for an empty text.
 
-    now: microseconds since 1970, UTC; what "ago" counts from. Raises UsageError naming the position (from 1) and
-    what is wrong there; an unknown field comes with the nearest known one.
+    now: microseconds since 1970, UTC; what "ago" counts from. Raises UsageError naming the position (from 1)
+    and what is wrong there; an unknown field comes with the nearest known one.
     """
     if not text.strip():
         return "", ()
     if len(text) > MAX_TEXT:
         raise UsageError(
-            f"the condition has {len(text)} characters, more than {MAX_TEXT}", next_step="ask in smaller pieces"
+            f"the condition has {len(text)} characters, more than {MAX_TEXT}",
+            next_step="ask in smaller pieces",
         )
     parser = _Parser(text, _tokens(text), now)
     sql = parser.condition(0)
@@ -141,13 +144,15 @@ class _Parser:
         return self._comparison()
 
     def _comparison(self) -> str:
-        if self.ended or self._tokens[self._at].keyword or self._tokens[self._at].text in (*_SYMBOLS, "(", ")", ","):
+        token = None if self.ended else self._tokens[self._at]
+        if token is None or token.quoted or token.keyword or token.text in _MARKS:
             raise self.wrong(f"expected a field, such as {', '.join(list(FIELDS)[:3])}")
-        token = self._next()
+        self._next()
         if token.text not in FIELDS:
             at = token.at + 1
             raise UsageError(
-                f"no field is named {token.text!r} (position {at})", next_step=did_you_mean(token.text, FIELDS)
+                f"no field is named {token.text!r} (position {at})",
+                next_step=did_you_mean(token.text, FIELDS),
             )
         column, kind = FIELDS[token.text]
         if self._skip("is"):
@@ -189,7 +194,7 @@ class _Parser:
 
     def _value(self, kind: Kind) -> Any:
         token = None if self.ended else self._tokens[self._at]
-        if token is None or token.keyword or (not token.quoted and token.text in (*_SYMBOLS, "(", ")", ",")):
+        if token is None or token.keyword or (not token.quoted and token.text in _MARKS):
             raise self.wrong("expected a value; put it in quotes if it is one of the words of this grammar")
         start = self._at
         self._next()

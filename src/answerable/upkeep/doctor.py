@@ -25,11 +25,12 @@ from answerable.upkeep.work import JOBS
 
 State = Literal["ok", "warn", "fail"]
 
-NETWORK = frozenset(
-    ("9p", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.cephfs", "fuse.davfs", "fuse.gcsfuse")
-    + ("fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs")
-    + ("nfs", "nfs4", "orangefs", "smb", "smb2", "smb3", "smbfs", "sshfs", "vboxsf", "virtiofs")
-)
+# File systems on which locks or shared memory between machines do not hold; with or without "fuse.".
+NETWORK = {
+    *("9p", "afs", "beegfs", "ceph", "cephfs", "cifs", "davfs", "gcsfuse", "glusterfs", "gpfs", "lustre"),
+    *("ncpfs", "nfs", "nfs4", "rclone", "s3fs", "smb", "smb2", "smb3", "smbfs", "sshfs", "vboxsf"),
+    "virtiofs",
+}
 MOUNTS = Path("/proc/mounts")
 LOW, TIGHT = 1 << 30, 100 << 20  # bytes free: a warning, and no longer well
 SKEW = 60.0  # seconds that clocks may differ
@@ -170,7 +171,7 @@ def _network(folder: Path) -> Iterator[Check]:
         yield Check(name="file system", state="ok", what=what)
         return
     point, kind = file_system(folder, MOUNTS.read_text(encoding="utf-8", errors="replace"))
-    if kind in NETWORK:
+    if kind.removeprefix("fuse.") in NETWORK:
         yield Check(
             name="file system",
             state="warn",

@@ -1,0 +1,525 @@
+"""A home is opened only when it is whole, ours and meant; nothing is ever made by accident."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from answerable.errors import HomeError, NewerHome, UsageError
+from answerable.home import FORMATS, Home, choose_home, find_project, open_home, write_home
+from answerable.ledger.keys import make_signing_key
+from answerable.workspace import Workspace
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def run(code: str, *arguments: str | Path, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start a Python process with `code`; its arguments are in sys.argv[1:]."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), **(env or {})},
+        cwd="/",
+    )
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    """Return what a process printed; it must end well."""
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, out
+    return out.strip()
+
+
+def make(folder: Path) -> Path:
+    """Make an empty home."""
+    Workspace(folder).close()
+    return folder
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    """Change home.toml."""
+    path = folder / "home.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+# -- making ------------------------------------------------------------------------------------------
+
+
+def test_a_new_folder_becomes_a_home(tmp_path: Path) -> None:
+    """With everything in its place, and keys that only the owner may read."""
+    folder = make(tmp_path / "a" / "home")
+
+    assert {path.name for path in folder.iterdir()} >= {
+        *("home.toml", "journal.db", "segments", "blobs", "checkpoints", "policies", "secrets")
+    }
+    assert {path.stat().st_mode & 0o777 for path in (folder / "secrets").iterdir()} == {0o600}
+    assert tomllib.loads((folder / "home.toml").read_text())["formats"] == FORMATS
+
+
+def test_a_home_keeps_its_identity(tmp_path: Path) -> None:
+    """Opening it again changes nothing; another home has another id."""
+    folder = make(tmp_path / "home")
+    first = open_home(folder)
+    make(folder)
+
+    assert open_home(folder) == first
+    assert open_home(make(tmp_path / "other")).id != first.id
+
+
+def test_a_foreign_folder_does_not_become_a_home(tmp_path: Path) -> None:
+    """Somebody's files stay alone."""
+    (tmp_path / "letter.txt").write_text("dear")
+
+    with pytest.raises(HomeError, match="neither a home nor empty"):
+        Workspace(tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_a_file_does_not_become_a_home(tmp_path: Path) -> None:
+    """The error names it."""
+    (tmp_path / "file").write_text("x")
+
+    with pytest.raises(HomeError, match="file"):
+        Workspace(tmp_path / "file")
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_processes_that_make_the_same_home_at_once_get_one_home(tmp_path: Path, round_: int) -> None:
+    """One makes it, the others wait and open it."""
+    code = """
+        import sys, time, pathlib
+        from answerable.workspace import Workspace
+        while not pathlib.Path(sys.argv[2]).exists():
+            time.sleep(0.001)
+        with Workspace(sys.argv[1]) as workspace:
+            print(workspace.home.id.hex(), workspace.ledger.verify().ok)
+    """
+    go = tmp_path / "go"
+    processes = [run(code, tmp_path / "home", go) for _ in range(4)]
+    go.touch()
+
+    told = {said(process) for process in processes}
+
+    assert told == {f"{open_home(tmp_path / 'home').id.hex()} True"}
+
+
+def test_a_home_that_lost_its_home_toml_is_not_made_anew(tmp_path: Path) -> None:
+    """Its ledger is still there: a second identity over it would be the end of it."""
+    folder = make(tmp_path / "home")
+    (folder / "home.toml").unlink()
+    before = sorted((path, path.read_bytes()) for path in folder.rglob("*") if path.is_file())
+
+    with pytest.raises(HomeError, match="lost") as caught:
+        Workspace(folder)
+
+    assert "backup" in caught.value.next_step
+    assert sorted((path, path.read_bytes()) for path in folder.rglob("*") if path.is_file()) == before
+
+
+# -- which home --------------------------------------------------------------------------------------
+
+
+def test_without_a_name_or_a_project_there_is_no_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a usage error, and nothing is made."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ANSWERABLE_HOME", raising=False)
+
+    with pytest.raises(UsageError, match=r"no answerable\.toml"):
+        Workspace()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_project_file_is_found_upward_and_names_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a folder deep inside the project the home is the project's, relative to its file."""
+    (tmp_path / "answerable.toml").write_text('home = "state/home"\n')
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    monkeypatch.delenv("ANSWERABLE_HOME", raising=False)
+
+    with Workspace() as workspace:
+        assert workspace.home.folder == tmp_path / "state" / "home"
+
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_the_nearest_project_file_counts(tmp_path: Path) -> None:
+    """A pyproject.toml without our table is not one."""
+    (tmp_path / "answerable.toml").write_text('home = "outer"\n')
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    assert choose_home(None, {}, inner) == tmp_path / "outer"
+
+    (inner / "pyproject.toml").write_text("[tool.answerable]\nhome = 'mine'\n")
+
+    assert choose_home(None, {}, inner) == inner / "mine"
+
+
+def test_a_name_wins_over_the_environment_and_that_over_the_project(tmp_path: Path) -> None:
+    """The nearest to the caller counts."""
+    (tmp_path / "answerable.toml").write_text("")
+    env = {"ANSWERABLE_HOME": "/from/env"}
+
+    assert choose_home("named", env, tmp_path) == Path("named")
+    assert choose_home(None, env, tmp_path) == Path("/from/env")
+    assert choose_home(None, {"ANSWERABLE_HOME": ""}, tmp_path) == tmp_path / ".answerable"
+
+
+def test_the_environment_names_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a service that has no working directory of its own."""
+    monkeypatch.setenv("ANSWERABLE_HOME", str(tmp_path / "home"))
+
+    with Workspace() as workspace:
+        assert workspace.home.folder == tmp_path / "home"
+
+
+def test_a_project_file_with_an_unknown_setting_is_refused(tmp_path: Path) -> None:
+    """A misspelt `home` would quietly make a second one."""
+    (tmp_path / "answerable.toml").write_text('hoem = "x"\n')
+
+    with pytest.raises(UsageError, match="unknown setting 'hoem'") as caught:
+        find_project(tmp_path)
+
+    assert "'home'" in caught.value.next_step
+
+
+def test_a_project_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """Looking further up would find another home."""
+    (tmp_path / "answerable.toml").write_text("home = \n")
+
+    with pytest.raises(UsageError, match=r"answerable\.toml cannot be read"):
+        find_project(tmp_path)
+
+
+# -- home.toml ---------------------------------------------------------------------------------------
+
+
+@given(
+    text=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=40),
+    number=st.binary(min_size=16, max_size=16),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_home_toml_says_is_read_back(tmp_path: Path, text: str, number: bytes) -> None:
+    """Quotes and backslashes too: a Windows path, a password in a URL."""
+    home = Home(folder=tmp_path, id=number, origin=text, journal=text, segments=text, signing_key=text)
+
+    write_home(home)
+
+    assert open_home(tmp_path) == home
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('id = "', 'id = "zz', "damaged"),
+        ("id =", "identity =", "damaged"),
+        ("origin =", "origins =", "damaged"),
+        ('durability = "FULL"', 'durability = "FUL"', "durability is 'FUL'"),
+        ("state = 1", 'state = "one"', "no state format number"),
+        ("[formats]", "[format]", "no home format number"),
+        ("[formats]", "[formats", "cannot be read"),
+    ],
+)
+def test_a_damaged_home_toml_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    """The error says where and what to do."""
+    folder = make(tmp_path / "home")
+    edit(folder, old, new)
+
+    with pytest.raises(HomeError, match=said) as caught:
+        Workspace(folder)
+
+    assert caught.value.next_step
+
+
+def test_a_home_toml_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """A disk fault can leave anything."""
+    folder = make(tmp_path / "home")
+    (folder / "home.toml").write_bytes(b"\xff\x00\xff")
+
+    with pytest.raises(HomeError, match="cannot be read"):
+        Workspace(folder)
+
+
+@pytest.mark.parametrize("name", ["home", "leaf", "envelope", "segment", "state"])
+def test_a_home_of_a_newer_version_is_refused(tmp_path: Path, name: str) -> None:
+    """Any of its numbers may be the newer one; the next step is to install that version."""
+    folder = make(tmp_path / "home")
+    edit(folder, f"{name} = 1", f"{name} = 2")
+
+    with pytest.raises(NewerHome, match=f"{name} format 2 is newer") as caught:
+        Workspace(folder)
+
+    assert "newer" in caught.value.next_step
+
+
+def test_a_home_of_an_older_version_says_how_to_upgrade_it(tmp_path: Path) -> None:
+    """It is not upgraded by itself."""
+    folder = make(tmp_path / "home")
+    edit(folder, "state = 1", "state = 0")
+
+    with pytest.raises(HomeError, match="older") as caught:
+        Workspace(folder)
+
+    assert "answerable upgrade" in caught.value.next_step
+
+
+# -- the journal -------------------------------------------------------------------------------------
+
+
+def test_a_journal_that_is_missing_is_not_made_anew(tmp_path: Path) -> None:
+    """An empty log in its place would hide the loss."""
+    folder = make(tmp_path / "home")
+    (folder / "journal.db").unlink()
+
+    with pytest.raises(HomeError, match=r"journal\.db"):
+        Workspace(folder)
+
+    assert not (folder / "journal.db").exists()
+
+
+def test_somebody_elses_journal_is_refused(tmp_path: Path) -> None:
+    """It has another home's id."""
+    folder, other = make(tmp_path / "home"), make(tmp_path / "other")
+    shutil.copy(other / "journal.db", folder / "journal.db")
+
+    with pytest.raises(HomeError, match="belongs to another home"):
+        Workspace(folder)
+
+
+def test_a_journal_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """The error names the file."""
+    folder = make(tmp_path / "home")
+    (folder / "journal.db").write_bytes(b"not a database" * 100)
+
+    with pytest.raises(HomeError, match=r"journal\.db"):
+        Workspace(folder)
+
+
+def test_a_home_is_not_opened_with_a_journal_elsewhere(tmp_path: Path) -> None:
+    """Where it is stands in home.toml, and only there."""
+    folder = make(tmp_path / "home")
+
+    with pytest.raises(HomeError, match="elsewhere"):
+        Workspace(folder, journal="sqlite:other.db")
+
+    assert not (folder / "other.db").exists()
+
+
+def test_a_journal_url_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no password stands in home.toml; without it the error names the variable."""
+    monkeypatch.setenv("LEDGER_URL", "sqlite:journal.db")
+    Workspace(tmp_path / "home", journal="env:LEDGER_URL").close()
+    assert "env:LEDGER_URL" in (tmp_path / "home" / "home.toml").read_text()
+    Workspace(tmp_path / "home").close()
+    monkeypatch.delenv("LEDGER_URL")
+
+    with pytest.raises(HomeError, match="LEDGER_URL"):
+        Workspace(tmp_path / "home")
+
+
+# -- keys --------------------------------------------------------------------------------------------
+
+
+def test_a_home_without_its_signing_key_is_not_opened(tmp_path: Path) -> None:
+    """A fresh one would sign another log."""
+    folder = make(tmp_path / "home")
+    (folder / "secrets" / "signing.pem").unlink()
+
+    with pytest.raises(HomeError, match="signing key") as caught:
+        Workspace(folder)
+
+    assert "put the home's own signing key back" in caught.value.next_step
+    assert not (folder / "secrets" / "signing.pem").exists()
+
+
+def test_a_signing_key_of_another_kind_is_refused(tmp_path: Path) -> None:
+    """Only Ed25519 signs."""
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    folder = make(tmp_path / "home")
+    key = generate_private_key(SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "secrets" / "signing.pem").write_bytes(pem)
+
+    with pytest.raises(HomeError, match="not Ed25519"):
+        Workspace(folder)
+
+
+def test_a_signing_key_that_is_garbage_is_refused_without_showing_it(tmp_path: Path) -> None:
+    """The error may be logged."""
+    folder = make(tmp_path / "home")
+    (folder / "secrets" / "signing.pem").write_text("-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n")
+
+    with pytest.raises(HomeError) as caught:
+        Workspace(folder)
+
+    assert "c2VjcmV0" not in str(caught.value)
+
+
+def test_one_brings_ones_own_key_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a vault, say; the home's own file is not needed any more."""
+    folder = make(tmp_path / "home")
+    pem = (folder / "secrets" / "signing.pem").read_text()
+    (folder / "secrets" / "signing.pem").unlink()
+    edit(folder, '"file:secrets/signing.pem"', '"env:LEDGER_KEY"')
+    with pytest.raises(HomeError, match="LEDGER_KEY"):
+        Workspace(folder)
+
+    monkeypatch.setenv("LEDGER_KEY", pem)
+
+    with Workspace(folder) as workspace:
+        assert workspace.ledger.verify().ok
+
+
+def test_one_brings_ones_own_key_in_a_file(tmp_path: Path) -> None:
+    """Anywhere on the machine."""
+    folder = make(tmp_path / "home")
+    shutil.move(folder / "secrets" / "signing.pem", tmp_path / "vault.pem")
+    edit(folder, '"file:secrets/signing.pem"', f'"file:{tmp_path / "vault.pem"}"')
+
+    with Workspace(folder) as workspace:
+        assert workspace.ledger.verify().ok
+
+
+def test_a_signing_key_is_never_replaced(tmp_path: Path) -> None:
+    """Making one where one is fails."""
+    make_signing_key(tmp_path / "key.pem")
+
+    with pytest.raises(FileExistsError):
+        make_signing_key(tmp_path / "key.pem")
+
+
+def test_a_home_without_its_look_up_key_is_not_opened(tmp_path: Path) -> None:
+    """No key of a case would be found again."""
+    folder = make(tmp_path / "home")
+    (folder / "secrets" / "lookup.key").unlink()
+
+    with pytest.raises(HomeError, match="look-up key"):
+        Workspace(folder)
+
+
+# -- rights, processes -------------------------------------------------------------------------------
+
+# Everything is imported by opening some home first: the other account may not get at the interpreter's files.
+AS_NOBODY = """
+    import os, sys, tempfile
+    from answerable.errors import HomeError
+    from answerable.workspace import Workspace
+    with tempfile.TemporaryDirectory() as folder:
+        Workspace(folder).close()
+    os.setgid(65534)
+    os.setuid(65534)
+    try:
+        Workspace(sys.argv[1])
+    except HomeError as exc:
+        print(exc.what, "|", exc.next_step)
+"""
+
+
+@pytest.fixture
+def everybodys(tmp_path: Path) -> Path:
+    """A folder that another account can get at."""
+    if not ROOT and sys.platform == "win32":
+        pytest.skip("Windows has no modes")
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    return folder
+
+
+@pytest.mark.skipif(
+    not ROOT, reason="needs root to become somebody else; an owner can always read its own files"
+)
+class TestAnotherAccount:
+    """What somebody gets who may not write, or not even read."""
+
+    def test_a_home_that_may_not_be_written_is_refused(self, everybodys: Path) -> None:
+        """Everything in it may be read; the error says what cannot be done."""
+        folder = make(everybodys / "home")
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+        told = said(run(AS_NOBODY, folder))
+
+        assert "journal" in told
+        assert "can be written" in told
+        shutil.rmtree(everybodys)
+
+    def test_a_home_that_may_not_be_looked_into_is_refused(self, everybodys: Path) -> None:
+        """It is there, and nobody's business."""
+        folder = make(everybodys / "home")
+        folder.chmod(0o700)
+
+        told = said(run(AS_NOBODY, folder))
+
+        assert str(folder) in told
+        shutil.rmtree(everybodys)
+
+    def test_a_home_cannot_be_made_where_nobody_may_write(self, everybodys: Path) -> None:
+        """The error names the folder."""
+        told = said(run(AS_NOBODY, everybodys / "home"))
+
+        assert "cannot be made" in told
+        assert not (everybodys / "home").exists()
+        shutil.rmtree(everybodys)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_workspace_is_of_no_use_after_a_fork(tmp_path: Path) -> None:
+    """The child gets an error for everything; the parent goes on."""
+    code = """
+        import os, sys
+        from answerable.errors import ForkedWorkspace
+        from answerable.workspace import Workspace
+        workspace = Workspace(sys.argv[1])
+        pid = os.fork()
+        if pid == 0:
+            for act in (workspace.records, workspace.why, lambda: workspace.outcome("last")):
+                try:
+                    act()
+                except ForkedWorkspace:
+                    continue
+                os._exit(1)
+            workspace.close()
+            with Workspace(sys.argv[1]) as own:
+                own.records()
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        assert workspace.records() == []
+        assert workspace.ledger.verify().ok
+        workspace.close()
+        print(os.waitstatus_to_exitcode(status))
+    """
+
+    assert said(run(code, tmp_path / "home")) == "0"
+
+
+def test_a_closed_workspace_can_be_closed_again(tmp_path: Path) -> None:
+    """And its home opened again."""
+    workspace = Workspace(tmp_path / "home")
+    workspace.close()
+    workspace.close()
+
+    Workspace(tmp_path / "home").close()

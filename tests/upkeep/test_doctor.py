@@ -1,0 +1,383 @@
+"""The doctor names what is wrong with a home, whatever that is, and changes nothing."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from answerable import formats
+from answerable.home import open_home
+from answerable.ledger import sqlite
+from answerable.ledger.turns import Turn
+from answerable.upkeep import doctor as examining
+from answerable.upkeep.doctor import Check, doctor, file_system
+from answerable.upkeep.stores import store_of
+from answerable.upkeep.work import work
+from answerable.workspace import Workspace
+from upkeep.homes import fill, make_home
+
+MACHINE = {"SQLite", "extras", "file system", "disk"}  # of this machine, not of the home
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with sealed entries, a checkpoint and every role's sign of life; nobody changes it."""
+    folder = tmp_path_factory.mktemp("sound") / "home"
+    with Workspace(folder) as workspace:
+        fill(workspace, 300)
+        work(workspace, once=True)
+    return folder
+
+
+@pytest.fixture
+def folder(sound: Path, tmp_path: Path) -> Path:
+    """A copy of the sound home, for a test to spoil."""
+    return shutil.copytree(sound, tmp_path / "home")
+
+
+def bad(folder: Path) -> list[Check]:
+    """Return what is not well with the home."""
+    return [check for check in doctor(folder) if check.state != "ok" and check.name not in MACHINE]
+
+
+def sql(folder: Path, text: str) -> None:
+    """Change the journal behind the back of the home."""
+    with store_of(open_home(folder, older=True), {}).migrating() as connection:
+        connection.exec_driver_sql(text)
+
+
+def test_a_sound_home_is_well(folder: Path) -> None:
+    """Every look is there once or more, and nothing is to be done."""
+    checks = doctor(folder)
+
+    assert bad(folder) == []
+    assert {check.name for check in checks} > {
+        *(
+            "SQLite",
+            "extras",
+            "home",
+            "file system",
+            "disk",
+            "secrets",
+            "policies",
+            "journal",
+            "state format",
+        ),
+        *("durability", "lock", "signing key", "clock", "sealing", "segments", "role sealer", "role expiry"),
+    }
+    assert all(check.next_step for check in checks if check.state != "ok")
+
+
+def test_the_policy_engine_is_named_for_what_it_is(folder: Path) -> None:
+    """Nobody should believe that rules are in force."""
+    (policies,) = [check for check in doctor(folder) if check.name == "policies"]
+
+    assert "allow-all, for a single user" in policies.what
+
+
+def lost_toml(folder: Path) -> None:
+    (folder / "home.toml").unlink()
+
+
+def broken_toml(folder: Path) -> None:
+    (folder / "home.toml").write_text("id = ")
+
+
+def newer_toml(folder: Path) -> None:
+    path = folder / "home.toml"
+    path.write_text(path.read_text().replace("leaf = 1", "leaf = 9"))
+
+
+def lost_journal(folder: Path) -> None:
+    (folder / "journal.db").unlink()
+
+
+def garbage_journal(folder: Path) -> None:
+    (folder / "journal.db").write_bytes(b"no database " * 1000)
+
+
+def anothers_journal(folder: Path) -> None:
+    other = make_home(folder.with_name("other"))
+    shutil.copy(other / "journal.db", folder / "journal.db")
+
+
+def lost_key(folder: Path) -> None:
+    (folder / "secrets" / "signing.pem").unlink()
+
+
+def anothers_key(folder: Path) -> None:
+    other = make_home(folder.with_name("other"))
+    shutil.copy(other / "secrets" / "signing.pem", folder / "secrets" / "signing.pem")
+
+
+def open_secrets(folder: Path) -> None:
+    (folder / "secrets" / "lookup.key").chmod(0o644)
+
+
+def open_folder(folder: Path) -> None:
+    folder.chmod(0o755)
+
+
+def segment(folder: Path) -> Path:
+    return next((folder / "segments").rglob("*.parquet"))
+
+
+def lost_segment(folder: Path) -> None:
+    segment(folder).unlink()
+
+
+def short_segment(folder: Path) -> None:
+    path = segment(folder)
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def half_segment(folder: Path) -> None:
+    (segment(folder).parent / ".seg-000000000256.parquet.0123456789ab.tmp").write_bytes(b"PAR1")
+
+
+def half_home(folder: Path) -> None:
+    (folder / "home.toml.partial").write_text("id =")
+
+
+def future_entry(folder: Path) -> None:
+    sql(folder, f"UPDATE entry SET at = {(time.time_ns() // 1000) + 3_600_000_000}")
+
+
+def less_durable(folder: Path) -> None:
+    path = folder / "home.toml"
+    path.write_text(path.read_text().replace('"FULL"', '"NORMAL"'))
+
+
+def no_wal(folder: Path) -> None:
+    connection = sqlite.library().connect(folder / "journal.db")
+    connection.execute("PRAGMA journal_mode=DELETE")
+    connection.close()
+
+
+def older_state(folder: Path) -> None:
+    sql(folder, "UPDATE head SET state_format = 0")
+
+
+def newer_state(folder: Path) -> None:
+    sql(folder, f"UPDATE head SET state_format = {formats.STATE + 1}")
+
+
+def stale_role(folder: Path) -> None:
+    sql(folder, "UPDATE role SET ran = 1 WHERE name = 'sealer'")
+
+
+def no_role(folder: Path) -> None:
+    sql(folder, "DELETE FROM role WHERE name = 'expiry'")
+
+
+def long_tail(folder: Path) -> None:
+    sql(folder, "UPDATE head SET size = 10000000")
+
+
+def a_policy(folder: Path) -> None:
+    (folder / "policies" / "allow.cedar").write_text("permit(principal, action, resource);")
+
+
+def no_database_url(folder: Path) -> None:
+    path = folder / "home.toml"
+    path.write_text(path.read_text().replace('"sqlite:journal.db"', '"env:NO_SUCH_NAME"'))
+
+
+def strange_database(folder: Path) -> None:
+    path = folder / "home.toml"
+    path.write_text(path.read_text().replace('"sqlite:journal.db"', '"sqlight:journal.db"'))
+
+
+@pytest.mark.parametrize(
+    ("damage", "name", "state", "said"),
+    [
+        (lost_toml, "home", "fail", "home.toml"),
+        (broken_toml, "home", "fail", "cannot be read"),
+        (newer_toml, "home", "fail", "newer"),
+        (lost_journal, "journal", "fail", "journal.db"),
+        (garbage_journal, "journal", "fail", "not a database"),
+        (anothers_journal, "journal", "fail", "another home"),
+        (lost_key, "signing key", "fail", "signing.pem"),
+        (anothers_key, "signing key", "fail", "sign"),
+        (open_secrets, "secrets", "fail", "lookup.key has mode 0644"),
+        (open_folder, "permissions", "warn", "0755"),
+        (lost_segment, "segments", "fail", "is missing"),
+        (short_segment, "segments", "fail", "bytes instead of"),
+        (half_segment, "segments", "warn", ".tmp"),
+        (half_home, "leftovers", "warn", "never finished"),
+        (future_entry, "clock", "warn", "in the future"),
+        (less_durable, "durability", "warn", "NORMAL"),
+        (no_wal, "durability", "fail", "journal_mode=delete"),
+        (older_state, "state format", "fail", "0, this version works with"),
+        (newer_state, "state format", "fail", "this version knows"),
+        (stale_role, "role sealer", "warn", "s ago"),
+        (no_role, "role expiry", "warn", "never run"),
+        (long_tail, "sealing", "warn", "in the journal"),
+        (a_policy, "policies", "warn", "not enforced"),
+        (no_database_url, "journal", "fail", "NO_SUCH_NAME"),
+        (strange_database, "journal", "fail", "sqlight"),
+    ],
+)
+def test_each_fault_is_named_with_the_next_step(
+    folder: Path, damage: Callable[[Path], None], name: str, state: str, said: str
+) -> None:
+    """What was found says where; what to do is never left open."""
+    damage(folder)
+
+    found = [check for check in bad(folder) if check.name == name]
+
+    assert found, f"{name} is not among {bad(folder)}"
+    assert found[0].state == state
+    assert said in found[0].what
+    assert found[0].next_step
+
+
+def test_a_journal_that_another_one_holds_is_found_soon(folder: Path) -> None:
+    """A process that stands still in its turn keeps every writer out."""
+    turn = Turn(folder / "journal.lock")
+    start = time.monotonic()
+
+    with turn:
+        found = [check for check in bad(folder) if check.name == "lock"]
+    turn.close()
+
+    assert time.monotonic() - start < 5
+    assert [check.state for check in found] == ["warn"]
+    assert "journal.lock" in found[0].what
+
+
+def test_a_database_that_another_one_holds_is_found_soon(folder: Path) -> None:
+    """It may be a program that knows nothing of our turns."""
+    connection = sqlite.library().connect(folder / "journal.db", isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+
+    found = [check for check in bad(folder) if check.name == "lock"]
+    connection.close()
+
+    assert [check.state for check in found] == ["warn"]
+    assert "locked" in found[0].what
+
+
+def test_an_old_sqlite_is_a_warning_with_its_reason(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 3.51.3 the write-ahead log can be damaged."""
+    monkeypatch.setattr(sqlite, "version", lambda: (3, 51, 2))
+
+    (found,) = [check for check in doctor(folder) if check.name == "SQLite"]
+
+    assert found.state == "warn"
+    assert "3.51.2" in found.what
+    assert "pysqlite3" in found.next_step
+
+
+@pytest.mark.parametrize(("free", "state"), [(50 << 20, "fail"), (500 << 20, "warn"), (50 << 30, "ok")])
+def test_a_disk_that_fills_up_is_said_in_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, free: int, state: str
+) -> None:
+    """A full disk records nothing."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1 << 40, 0, free))
+
+    (found,) = [check for check in doctor(folder) if check.name == "disk"]
+
+    assert found.state == state
+
+
+MOUNTS = """\
+/dev/vda1 / ext4 rw 0 0
+server:/homes /mnt/homes nfs4 rw 0 0
+me@box:/ /mnt/homes/box fuse.sshfs rw 0 0
+/dev/vdb1 /mnt/homes/local xfs rw 0 0
+//nas/my\\040files /mnt/my\\040files cifs rw 0 0
+tmpfs /mnt/twice tmpfs rw 0 0
+share /mnt/twice 9p rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/srv/home", "ext4"),
+        ("/mnt/homes/ada", "nfs4"),
+        ("/mnt/homes/box/x", "fuse.sshfs"),
+        ("/mnt/homes/local/x", "xfs"),
+        ("/mnt/homestead", "ext4"),
+        ("/mnt/my files/x", "cifs"),
+        ("/mnt/twice", "9p"),
+    ],
+)
+def test_the_file_system_is_that_of_the_nearest_mount(path: str, kind: str) -> None:
+    """Of two at one point the later one holds; blanks in a name are escaped."""
+    assert file_system(Path(path), MOUNTS)[1] == kind
+
+
+def test_a_network_file_system_is_a_warning(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's locks and shared memory do not hold there."""
+    mounts = tmp_path / "mounts"
+    mounts.write_text("/dev/vda1 / ext4 rw 0 0\nbox:/ / fuse.sshfs rw 0 0\n")
+    monkeypatch.setattr(examining, "MOUNTS", mounts)
+
+    (found,) = [check for check in doctor(folder) if check.name == "file system"]
+
+    assert found.state == "warn"
+    assert "fuse.sshfs" in found.what
+
+
+def test_a_folder_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
+    """The doctor does not make one."""
+    assert any(check.name == "home" and check.state == "fail" for check in doctor(tmp_path / "none"))
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_doctor_never_raises_and_changes_nothing(folder: Path, seed: int) -> None:
+    """Files are cut, overwritten, removed or turned into folders at random."""
+    chance = random.Random(seed)
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    for path in chance.sample(files, 3):
+        act = chance.choice(["cut", "noise", "gone", "folder"])
+        body = path.read_bytes()
+        path.unlink()
+        if act == "cut":
+            path.write_bytes(body[: chance.randrange(len(body) + 1)])
+        elif act == "noise":
+            path.write_bytes(chance.randbytes(len(body)))
+        elif act == "folder":
+            path.mkdir()
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    checks = doctor(folder)
+
+    assert checks
+    lasting = {path: body for path, body in before.items() if path.suffix not in (".db-wal", ".db-shm")}
+    assert all(path.is_file() and path.read_bytes() == body for path, body in lasting.items())
+
+
+def test_a_home_on_postgresql_is_well_but_for_its_server(tmp_path: Path, postgres_url: str) -> None:
+    """The tests' server runs without fsync, and the doctor says just that."""
+    with Workspace(tmp_path / "home", journal=postgres_url) as workspace:
+        fill(workspace, 3)
+        work(workspace, once=True)
+
+    found = bad(tmp_path / "home")
+
+    assert [(check.name, check.state) for check in found] == [("durability", "fail")]
+    assert "fsync=off" in found[0].what
+
+
+def test_a_server_that_is_gone_is_a_finding_without_its_password(tmp_path: Path) -> None:
+    """Nothing listens there."""
+    folder = make_home(tmp_path / "home")
+    path = folder / "home.toml"
+    url = "postgresql://ada:s3cret@127.0.0.1:1/ledger"
+    path.write_text(path.read_text().replace('"sqlite:journal.db"', f'"{url}"'))
+
+    found = [check for check in bad(folder) if check.name == "journal"]
+
+    assert [check.state for check in found] == ["fail"]
+    assert "s3cret" not in str(found)
