@@ -39,16 +39,26 @@ def some_parts() -> dict[str, bytes]:
     """Return the bodies (encoder v1) of one entry's parts: about 1.7 kB, 2 kB with their envelopes."""
     p = round(_chance.uniform(0.5, 1), 4)
     belief = {"measured": "raw", "p": p, "distribution": [["high", p], ["low", round(1 - p, 4)]]}
-    told = {"urgency": _chance.choice(["low", "normal", "high"]), "team": _chance.choice(["billing", "account"])}
+    told = {
+        "urgency": _chance.choice(["low", "normal", "high"]),
+        "team": _chance.choice(["billing", "account"]),
+    }
     return {
         "input": encode({"number": f"T-{_chance.randrange(10**6)}", "product": "cards", "body": text(125)}),
         "attempts": encode(
             [
                 {"decider": "words@1", "result": "abstained", "reason": "no security word", "latency_us": 12},
-                {"decider": "tf-idf@7", "result": "accepted", "beliefs": {"urgency": belief, "team": belief}, "output": told},
+                {
+                    "decider": "tf-idf@7",
+                    "result": "accepted",
+                    "beliefs": {"urgency": belief, "team": belief},
+                    "output": told,
+                },
             ]
         ),
-        "output": encode({"output": told, "reason": text(20), "beliefs": {"urgency": belief, "team": belief}}),
+        "output": encode(
+            {"output": told, "reason": text(20), "beliefs": {"urgency": belief, "team": belief}}
+        ),
         "versions": encode({"answerable": "0.1.0", "python": "3.11.9"}),
         "detail": encode({"key": "T-1", "principal": {"id": "service:web", "roles": [], "verified": False}}),
     }
@@ -144,5 +154,3 @@ def sqlite_journal(folder: Path, by: Signer, *, create: bool = True) -> Journal:
     address = JournalAddress(url="sqlite:journal.db", folder=folder, home=HOME, create=create)
     journal: Journal = open_journal(address, by)
     return journal
-
-

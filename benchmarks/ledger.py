@@ -13,7 +13,11 @@ def main() -> None:
     """Run the rows and print one JSON object."""
     given = arguments(
         "Measure the ledger.",
-        entries=(int, 1_000_000, "entries of the home that is read and verified; the targets are for 10000000"),
+        entries=(
+            int,
+            1_000_000,
+            "entries of the home that is read and verified; the targets are for 10 million",
+        ),
         only=(str, None, f"only this row: {', '.join(ROWS)}"),
     )
     quick = given.quick

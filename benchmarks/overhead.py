@@ -61,7 +61,9 @@ class Route(BaseModel):
 def words(case: ans.Case[Any]) -> Route:
     """Looks for two words."""
     text = case.input.body.lower()
-    return Route(urgency="high" if "hacked" in text else "normal", team="shipping" if "parcel" in text else "technical")
+    return Route(
+        urgency="high" if "hacked" in text else "normal", team="shipping" if "parcel" in text else "technical"
+    )
 
 
 def question(name: str, given: type[BaseModel]) -> ans.Decision[Any, Route]:
@@ -86,7 +88,11 @@ def main() -> None:
     """Measure and print one JSON object."""
     given = arguments(
         "Measure the overhead of a decision and the start of the library.",
-        breakdown=(bool, False, "also say which step takes which share (by cProfile, which slows all of them)"),
+        breakdown=(
+            bool,
+            False,
+            "also say which step takes which share (by cProfile, which slows all)",
+        ),
     )
     say("decisions")
     decided = decisions(400 if given.quick else 3000, 3 if given.quick else 5)
@@ -103,25 +109,31 @@ def main() -> None:
 
 def decisions(number: int, repeats: int) -> dict[str, Any]:
     """Measure row 1 in several ways, in turn in one run; each decision is durable when it returns."""
-    with tempfile.TemporaryDirectory(prefix="answerable-bench-") as folder:
-        with ans.Workspace(Path(folder) / "home") as ws, ans.Workspace("memory:") as memory:
-            keyed, plain = _tickets(), _plain()
-            works: dict[str, Callable[[], Timing]] = {
-                "one_at_a_time": lambda: _one_at_a_time(ws, PLAIN, plain, number),
-                "one_at_a_time_keyed": lambda: _one_at_a_time(ws, KEYED, keyed, number),
-                "concurrent": lambda: _concurrent(ws, PLAIN, plain, number),
-                "concurrent_keyed": lambda: _concurrent(ws, KEYED, keyed, number),
-                "in_memory": lambda: _one_at_a_time(memory, PLAIN, plain, number),
-                "ungoverned": lambda: _ungoverned(plain, number),
-            }
-            for decision, source in ((PLAIN, plain), (KEYED, keyed)):
-                for home in (ws, memory):
-                    home.decide(decision, next(source))  # its definition is recorded once
-            taken = in_turn(works, repeats)
-            size = sum(path.stat().st_size for path in Path(folder).rglob("journal.db*"))
+    with (
+        tempfile.TemporaryDirectory(prefix="answerable-bench-") as folder,
+        ans.Workspace(Path(folder) / "home") as ws,
+        ans.Workspace("memory:") as memory,
+    ):
+        keyed, plain = _tickets(), _plain()
+        works: dict[str, Callable[[], Timing]] = {
+            "one_at_a_time": lambda: _one_at_a_time(ws, PLAIN, plain, number),
+            "one_at_a_time_keyed": lambda: _one_at_a_time(ws, KEYED, keyed, number),
+            "concurrent": lambda: _concurrent(ws, PLAIN, plain, number),
+            "concurrent_keyed": lambda: _concurrent(ws, KEYED, keyed, number),
+            "in_memory": lambda: _one_at_a_time(memory, PLAIN, plain, number),
+            "ungoverned": lambda: _ungoverned(plain, number),
+        }
+        for decision, source in ((PLAIN, plain), (KEYED, keyed)):
+            for home in (ws, memory):
+                home.decide(decision, next(source))  # its definition is recorded once
+        taken = in_turn(works, repeats)
+        size = sum(path.stat().st_size for path in Path(folder).rglob("journal.db*"))
     bare = median(taken.pop("ungoverned"))
     report: dict[str, Any] = {name: _told(number, median(timings), bare) for name, timings in taken.items()}
-    report["ungoverned"] = {"cpu_ms": round(bare.cpu / number * MILLI, 4), "per_second": round(number / bare.wall)}
+    report["ungoverned"] = {
+        "cpu_ms": round(bare.cpu / number * MILLI, 4),
+        "per_second": round(number / bare.wall),
+    }
     report["what"] = {
         "one_at_a_time": "ws.decide in a loop on one thread, SQLite with synchronous=FULL: one commit each",
         "concurrent": f"ws.adecide, {CONCURRENT} in flight: commits in groups",
@@ -148,7 +160,12 @@ def _told(number: int, took: Timing, bare: Timing) -> dict[str, Any]:
 
 def _tickets() -> Iterator[dict[str, Any]]:
     for n in count():
-        yield {"number": f"T-{n}", "customer_id": f"c-{n % 97}", "email": f"c{n % 97}@example.org", "body": BODY}
+        yield {
+            "number": f"T-{n}",
+            "customer_id": f"c-{n % 97}",
+            "email": f"c{n % 97}@example.org",
+            "body": BODY,
+        }
 
 
 def _plain() -> Iterator[dict[str, Any]]:
@@ -196,9 +213,12 @@ class _Bare:
 
 
 def breakdown(number: int) -> dict[str, Any]:
-    """Return which share of a keyed decision each step takes, and the functions that take most by themselves."""
+    """Return which share of a keyed decision each step takes, and which functions take most by themselves."""
     source = _tickets()
-    with tempfile.TemporaryDirectory(prefix="answerable-bench-") as folder, ans.Workspace(Path(folder) / "home") as ws:
+    with (
+        tempfile.TemporaryDirectory(prefix="answerable-bench-") as folder,
+        ans.Workspace(Path(folder) / "home") as ws,
+    ):
         ws.decide(KEYED, next(source))
         profile = cProfile.Profile(time.process_time)
         profile.enable()
@@ -207,13 +227,18 @@ def breakdown(number: int) -> dict[str, Any]:
     stats: dict[tuple[str, int, str], tuple[int, int, float, float, Any]] = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     total = sum(row[2] for row in stats.values())
     steps = {
-        step: round(sum(row[3] for (path, _, name), row in stats.items() if (Path(path).name, name) == where) / total, 3)
+        step: round(
+            sum(row[3] for (path, _, name), row in stats.items() if (Path(path).name, name) == where) / total,
+            3,
+        )
         for step, where in STEPS.items()
     }
     top = sorted(stats.items(), key=lambda item: -item[1][2])[:15]
     return {
         "share_of_cpu": steps,
-        "top_by_itself": {f"{Path(path).name}:{name}": round(row[2] / total, 3) for (path, _, name), row in top},
+        "top_by_itself": {
+            f"{Path(path).name}:{name}": round(row[2] / total, 3) for (path, _, name), row in top
+        },
     }
 
 
@@ -221,7 +246,7 @@ def breakdown(number: int) -> dict[str, Any]:
 
 
 def starts(repeats: int) -> dict[str, Any]:
-    """Measure fresh processes, from start to end, nothing taken off; in turn with Python that does nothing."""
+    """Measure fresh processes from start to end, nothing taken off, in turn with Python that does nothing."""
     script = shutil.which("answerable", path=sysconfig.get_path("scripts"))
     program = [script] if script else [sys.executable, "-c", "from answerable.cli.app import main; main()"]
     works = {
@@ -239,7 +264,9 @@ def starts(repeats: int) -> dict[str, Any]:
             del works[name]
     taken = in_turn(works, repeats)
     wall = {name: statistics.median(t.wall for t in timings) for name, timings in taken.items()}
-    report: dict[str, Any] = {name: {"seconds": round(s, 3), "x_python": round(s / wall["python"], 2)} for name, s in wall.items()}
+    report: dict[str, Any] = {
+        name: {"seconds": round(s, 3), "x_python": round(s / wall["python"], 2)} for name, s in wall.items()
+    }
     for name, limit in (("import answerable", IMPORT_S), ("answerable --help", HELP_S)):
         if name in wall:
             report[name]["limit"] = held(wall[name], at_most=limit)

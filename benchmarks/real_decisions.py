@@ -37,7 +37,11 @@ def main() -> None:
     """Run every queue and print one JSON object."""
     given = arguments(
         "Decide real queues and record every case.",
-        shared=(str, None, "the folder that holds `data` (default: ANSWERABLE_SHARED, or shared beside the checkout)"),
+        shared=(
+            str,
+            None,
+            "the folder that holds `data` (default: ANSWERABLE_SHARED, or `shared` beside it)",
+        ),
     )
     sys.path.insert(0, str(REAL))
     import shared
@@ -165,7 +169,11 @@ def score(answers: Sequence[str | None], truths: Sequence[str]) -> dict[str, Any
     """Return accuracy over what was answered, with its 95 % interval, and the share that was answered."""
     given = [(a, t) for a, t in zip(answers, truths, strict=True) if a is not None]
     right = sum(a == t for a, t in given)
-    return {"accuracy": wilson(right, len(given)), "answered": len(given), "coverage": round(len(given) / len(truths), 4)}
+    return {
+        "accuracy": wilson(right, len(given)),
+        "answered": len(given),
+        "coverage": round(len(given) / len(truths), 4),
+    }
 
 
 def wilson(right: int, of: int) -> dict[str, float | None]:
@@ -175,14 +183,18 @@ def wilson(right: int, of: int) -> dict[str, float | None]:
     p, z2 = right / of, Z95**2
     middle = (p + z2 / (2 * of)) / (1 + z2 / of)
     half = Z95 * math.sqrt(p * (1 - p) / of + z2 / (4 * of * of)) / (1 + z2 / of)
-    return {"value": round(p, 4), "low": round(max(0.0, middle - half), 4), "high": round(min(1.0, middle + half), 4)}
+    return {
+        "value": round(p, 4),
+        "low": round(max(0.0, middle - half), 4),
+        "high": round(min(1.0, middle + half), 4),
+    }
 
 
 # -- what it costs -----------------------------------------------------------------------------------
 
 
 def money(queue: Queue, outcomes: Sequence[ans.Outcome[Any]]) -> dict[str, Any]:
-    """Return what errors and reviews cost: of the chain, of each decider with its rest reviewed, of people only.
+    """Return what errors and reviews cost: the chain, each decider with its rest reviewed, and people only.
 
     A person is taken to be always right.
     """
@@ -190,7 +202,10 @@ def money(queue: Queue, outcomes: Sequence[ans.Outcome[Any]]) -> dict[str, Any]:
     wrong, review = float(stakes.wrong), stakes.review  # type: ignore[arg-type]
 
     def cost(answers: Sequence[str | None]) -> dict[str, Any]:
-        each = [review if a is None else 0.0 if a == t else wrong for a, t in zip(answers, queue.truths, strict=True)]
+        each = [
+            review if a is None else 0.0 if a == t else wrong
+            for a, t in zip(answers, queue.truths, strict=True)
+        ]
         return bootstrapped(each)
 
     found = {"chain": cost([value_of(queue, o) for o in outcomes])}
@@ -209,7 +224,11 @@ def bootstrapped(values: Sequence[float], *, resamples: int = 1000) -> dict[str,
     chance = np.random.default_rng(0)
     sums = held_values[chance.integers(0, len(values), (resamples, len(values)))].sum(axis=1)
     low, high = np.quantile(sums, [0.025, 0.975])
-    return {"value": round(float(held_values.sum()), 2), "low": round(float(low), 2), "high": round(float(high), 2)}
+    return {
+        "value": round(float(held_values.sum()), 2),
+        "low": round(float(low), 2),
+        "high": round(float(high), 2),
+    }
 
 
 # -- does the ledger hold ----------------------------------------------------------------------------

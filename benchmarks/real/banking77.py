@@ -34,7 +34,9 @@ class Phrases:
         """Answer if all phrases found name one intent."""
         found = {self.intents[p]: p for p in phrases(case.input.text) if p in self.intents}
         if len(found) != 1:
-            return ans.Abstain("no phrase names an intent" if not found else "the phrases name several intents")
+            return ans.Abstain(
+                "no phrase names an intent" if not found else "the phrases name several intents"
+            )
         intent, phrase = found.popitem()
         return ans.Answer({"intent": intent}, reason=f"the customer says {phrase!r}")
 

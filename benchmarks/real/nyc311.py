@@ -5,10 +5,11 @@
 Two decisions over one queue. `decision` knows the complaint type, and a table settles it: the type names the
 agency. `early` stands before anybody has chosen a type: only what the caller says, where and when. The
 location type is left out there, since each complaint type has its own list of them. Nothing that is learned
-after a request was created (status, closing, resolution) is read. The first 60 % in time train, the rest test.
+after a request was created (status, closing, resolution) is read. The first 60 % in time train the model.
 Data: NYC Open Data, January to March 2025.
 """
 
+import csv
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -16,13 +17,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel
-from shared import data_folder, fingerprint, learned, rows
+from shared import cache_folder, data_folder, fingerprint, learned, rows
 
 import answerable as ans
 
 FILE = "tickets/nyc311_animal_requests.csv.gz"
 TRAIN_SHARE = 0.6
-_SEEN, _PURE = 10, 0.98  # a descriptor settles the agency if so many had it, and so large a share of one agency
+_SEEN, _PURE = (
+    10,
+    0.98,
+)  # a descriptor settles the agency if so many had it, and so large a share of one agency
 
 
 class Call(BaseModel):
@@ -101,7 +105,7 @@ def learn() -> tuple[dict[str, str], dict[str, str], Any]:
 
 
 def most_frequent(pairs: Sequence[tuple[str, str]], *, seen: int = 1, pure: float = 0.0) -> dict[str, str]:
-    """Return value -> its most frequent agency, where enough requests had the value and enough of them agree."""
+    """Return value -> its most frequent agency, where enough requests had the value and enough agree."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for value, agency in pairs:
         counts[value][agency] += 1
@@ -109,14 +113,16 @@ def most_frequent(pairs: Sequence[tuple[str, str]], *, seen: int = 1, pure: floa
     return {v: agency for v, (agency, hits, total) in best.items() if total >= seen and hits / total >= pure}
 
 
-def case_of(column: str, table: Mapping[str, str]) -> str:
-    """Return `table` as an SQL expression over `column`; NULL for what it does not hold."""
-    whens = " ".join(f"WHEN {_quoted(v)} THEN {_quoted(a)}" for v, a in sorted(table.items()))
-    return f"CASE {column} {whens} END"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def table_rule(column: str, table: Mapping[str, str]) -> ans.Decider:
+    """Return `table` as a decision table over `column`, written beside the trained model."""
+    path = cache_folder() / f"nyc311-{column}-{MARK}.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([column, "answer.agency", "reason"])
+        for value, agency in sorted(table.items()):
+            if value:  # an empty cell means anything
+                writer.writerow([value, agency, f"{agency} has taken requests about {value!r} so far"])
+    return ans.rule(table=path, name=column.replace("_", "-"))
 
 
 def build(name: str, question: str, given: type[Call], deciders: Sequence[ans.Decider]) -> Any:
@@ -143,11 +149,11 @@ decision = build(
     "route-request",
     "Which agency takes this 311 request?",
     Request,
-    [ans.rule(case_of("complaint_type", TYPES), field="agency", name="complaint-type"), MODEL],
+    [table_rule("complaint_type", TYPES), MODEL],
 )
 early = build(
     "route-call",
     "Which agency will take this 311 call, before it is filed?",
     Call,
-    [ans.rule(case_of("descriptor", DESCRIPTORS), field="agency", name="descriptor"), MODEL],
+    [table_rule("descriptor", DESCRIPTORS), MODEL],
 )

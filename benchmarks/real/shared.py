@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def data_folder() -> Path:
-    """Return the folder `data` of the data sets: in ANSWERABLE_SHARED, else in `shared` beside the checkout."""
+    """Return the folder of the data sets: `data` in ANSWERABLE_SHARED, or in `shared` beside the checkout."""
     return Path(os.environ.get(SHARED_VARIABLE) or CHECKOUT.parent / "shared") / "data"
 
 
@@ -45,12 +45,13 @@ def learned(name: str, learn: Callable[[], Any]) -> Any:
     except (OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError):
         pass
     made = learn()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as file:
         pickle.dump(made, file, protocol=5)
     partial.replace(path)
-    return _read(path)  # not `made`: a model's digest is that of its bytes, and they differ until it was read back
+    return _read(
+        path
+    )  # not `made`: a model's digest is that of its bytes, and they differ until it was read back
 
 
 def _read(path: Path) -> Any:
@@ -65,6 +66,7 @@ def cache_folder() -> Path:
     """
     named = os.environ.get(CACHE_VARIABLE)
     if named:
+        Path(named).mkdir(parents=True, exist_ok=True, mode=0o700)
         return Path(named)
     user = os.getuid() if hasattr(os, "getuid") else "user"
     folder = Path(tempfile.gettempdir()) / f"answerable-bench-{user}"

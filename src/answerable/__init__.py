@@ -82,3 +82,7 @@ def __getattr__(name: str) -> object:
 
         return getattr(import_module(f"answerable.{_LATER[name]}"), name)
     raise AttributeError(f"module 'answerable' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
@@ -14,56 +14,88 @@ from answerable.decisions.decider import Decider
 
 T = TypeVar("T")
 THREADS = 64
+GRACE_S = 0.05  # for a loop to tell that its time was over, before it counts as blocked
 
 
 class PoolExhausted(Exception):
-    """Every thread is busy, most likely with abandoned calls that never returned."""
+    """Every thread is kept by an abandoned call that never returned."""
+
+
+class DeciderLeft(Exception):
+    """A decider raised what may not travel further, such as SystemExit; the text names it."""
+
+
+def _contained(exc: BaseException) -> Exception:
+    """Return what a decider raised as an exception that cannot stop a loop, a thread or the program."""
+    if isinstance(exc, Exception) and not isinstance(exc, StopIteration | StopAsyncIteration):
+        return exc
+    left = DeciderLeft(f"{type(exc).__name__} {exc}".rstrip())
+    left.__cause__ = exc
+    return left
 
 
 class DaemonPool:
     """Daemon threads, at most `size`: one that hangs is abandoned and does not keep the process alive.
 
-    An abandoned call goes on counting against `size` until it returns.
+    Work waits for a free thread. An abandoned call goes on counting against `size` until it returns.
     """
 
     def __init__(self, size: int = THREADS) -> None:
-        self._size, self._idle, self._threads = size, 0, 0
+        self._size, self._threads, self._abandoned = size, 0, 0
+        self._free = 0  # threads without work; below 0: work without a thread
         self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
 
     def submit(self, work: Callable[[], T]) -> "Future[T]":
-        """Run `work` on a thread, in the caller's context. Raises PoolExhausted if none is free."""
+        """Run `work` on a thread, in the caller's context. Raises PoolExhausted if none will be free."""
         context = contextvars.copy_context()
         future: Future[T] = Future()
         with self._lock:
-            if self._idle == 0:
-                if self._threads >= self._size:
-                    raise PoolExhausted(f"all {self._size} threads are busy; calls that hang keep theirs")
+            if self._abandoned >= self._size:
+                raise PoolExhausted(f"all {self._size} threads are kept by calls that hang")
+            self._free -= 1
+            if self._free < 0 and self._threads < self._size:
                 self._threads += 1
+                self._free += 1
                 threading.Thread(target=self._serve, name="answerable-model", daemon=True).start()
-            else:
-                self._idle -= 1
         self._jobs.put((future, lambda: context.run(work)))
         return future
+
+    def abandon(self, future: "Future[Any]") -> bool:
+        """Wait for `future` no longer; say whether it had begun. It keeps its thread until it returns."""
+        if future.cancel() or future.done():
+            return not future.cancelled()
+        with self._lock:
+            self._abandoned += 1
+        future.add_done_callback(self._returned)
+        return True
 
     def close(self) -> None:
         """Let idle threads end."""
         for _ in range(self._threads):
             self._jobs.put(None)
 
+    def _returned(self, _: "Future[Any]") -> None:
+        with self._lock:
+            self._abandoned -= 1
+
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
             future, work = job
-            if future.set_running_or_notify_cancel():
-                try:
+            result, failed = None, None
+            begun = future.set_running_or_notify_cancel()
+            try:
+                if begun:
                     result = work()
-                except BaseException as exc:  # handed to whoever waits, or dropped if nobody does
-                    future.set_exception(exc)
-                else:
-                    future.set_result(result)
-            del job, future, work
-            with self._lock:
-                self._idle += 1
+            except BaseException as exc:  # handed to whoever waits, or dropped if nobody does
+                failed = _contained(exc)
+            with self._lock:  # before the answer is told: who gets it may bring more work at once
+                self._free += 1
+            if failed is not None:
+                future.set_exception(failed)
+            elif begun:
+                future.set_result(result)
+            del job, future, work, result, failed
 
 
 class BlockingCaller:
@@ -76,18 +108,38 @@ class BlockingCaller:
 
     async def call(self, decider: Decider, case: Case[Any], timeout: float) -> Any:
         """Return what the decider returns. Raises TimeoutError after `timeout` seconds."""
-        if decider.inline and not decider.is_async:
-            return decider.run(case)
         if decider.is_async:
-            future = asyncio.run_coroutine_threadsafe(_bounded(decider, case, timeout), self._running_loop())
-            return future.result()
+            return self._on_loop(decider, case, timeout)
+        if decider.inline:
+            return _inline(decider, case)
         pending = self._pool.submit(lambda: decider.run(case))
         try:
             return pending.result(timeout)
         except FutureTimeout:
-            if pending.done():
-                raise  # the decider's own TimeoutError
-            raise TimeoutError(f"no answer within {timeout:.3g} s") from None
+            if pending.done() and not pending.cancelled():
+                return pending.result()  # it came at the last moment, or is the decider's own TimeoutError
+            raise _too_late(timeout, begun=self._pool.abandon(pending)) from None
+        except BaseException:  # Ctrl-C: nobody waits for this call any more
+            if not pending.done():
+                self._pool.abandon(pending)
+            raise
+
+    def _on_loop(self, decider: Decider, case: Case[Any], timeout: float) -> Any:
+        loop = self._running_loop()
+        future = asyncio.run_coroutine_threadsafe(_bounded(decider, case, timeout), loop)
+        try:
+            return future.result(timeout + GRACE_S)
+        except FutureTimeout:
+            if future.done():
+                raise
+            with self._lock:  # the decider blocks the loop: leave it to that one, and give the next a new one
+                if self._loop is loop:
+                    self._loop = None
+            loop.call_soon_threadsafe(loop.stop)
+            raise _too_late(timeout, begun=True) from None
+        except BaseException:  # Ctrl-C
+            future.cancel()
+            raise
 
     async def wait(self, future: "Future[None]", timeout: float) -> None:
         """Wait until `future` is done or `timeout` seconds are over."""
@@ -99,8 +151,8 @@ class BlockingCaller:
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="answerable-loop", daemon=True).start()
+                self._loop = loop = asyncio.new_event_loop()
+                threading.Thread(target=_run_loop, args=(loop,), name="answerable-loop", daemon=True).start()
             return self._loop
 
     def close(self) -> None:
@@ -108,6 +160,18 @@ class BlockingCaller:
         with self._lock:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop = None
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Serve a loop until it is stopped; abandoned calls on it are cancelled, not waited for."""
+    try:
+        loop.run_forever()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+    finally:
+        loop.close()
 
 
 class AwaitingCaller:
@@ -118,20 +182,40 @@ class AwaitingCaller:
 
     async def call(self, decider: Decider, case: Case[Any], timeout: float) -> Any:
         """Return what the decider returns. Raises TimeoutError after `timeout` seconds."""
-        if decider.inline and not decider.is_async:
-            return decider.run(case)
         if decider.is_async:
             return await _bounded(decider, case, timeout)
-        pending = asyncio.wrap_future(self._pool.submit(lambda: decider.run(case)))
-        done, _ = await asyncio.wait([pending], timeout=timeout)
-        if not done:
+        if decider.inline:
+            return _inline(decider, case)
+        running = self._pool.submit(lambda: decider.run(case))
+        pending = asyncio.wrap_future(running)
+        try:
+            done, _ = await asyncio.wait([pending], timeout=timeout)
+        except asyncio.CancelledError:
+            self._pool.abandon(running)
             pending.add_done_callback(_ignore)
-            raise TimeoutError(f"no answer within {timeout:.3g} s")
+            raise
+        if not done:
+            begun = self._pool.abandon(running)
+            pending.add_done_callback(_ignore)
+            raise _too_late(timeout, begun=begun)
         return pending.result()
 
     async def wait(self, future: "Future[None]", timeout: float) -> None:
         """Wait until `future` is done or `timeout` seconds are over."""
         await asyncio.wait([asyncio.wrap_future(future)], timeout=timeout)
+
+
+def _inline(decider: Decider, case: Case[Any]) -> Any:
+    try:
+        return decider.run(case)
+    except KeyboardInterrupt:  # on the caller's thread it is the person at the keyboard
+        raise
+    except BaseException as exc:
+        raise _contained(exc) from exc
+
+
+def _too_late(timeout: float, *, begun: bool) -> TimeoutError:
+    return TimeoutError(f"no {'answer' if begun else 'thread was free'} within {timeout:.3g} s")
 
 
 def _ignore(future: "asyncio.Future[Any]") -> None:
@@ -142,21 +226,30 @@ def _ignore(future: "asyncio.Future[Any]") -> None:
 
 async def _bounded(decider: Decider, case: Case[Any], timeout: float) -> Any:
     """Await an async decider; one that swallows its cancellation is abandoned, not waited for."""
-    task = asyncio.ensure_future(_as_coroutine(decider.run(case)))
+    task = asyncio.ensure_future(_async_run(decider, case))
+    task.add_done_callback(_ignore)
     try:
         done, _ = await asyncio.wait([task], timeout=timeout)
     except asyncio.CancelledError:
         task.cancel()
         raise
     if not done:
-        task.add_done_callback(_ignore)
         task.cancel()
-        raise TimeoutError(f"no answer within {timeout:.3g} s")
+        raise _too_late(timeout, begun=True)
+    if task.cancelled():  # by itself: the caller did not cancel
+        raise DeciderLeft("CancelledError")
     return task.result()
 
 
-async def _as_coroutine(awaitable: Awaitable[T]) -> T:
-    return await awaitable
+async def _async_run(decider: Decider, case: Case[Any]) -> Any:
+    try:
+        return await decider.run(case)
+    except (asyncio.CancelledError, GeneratorExit):
+        raise
+    except BaseException as exc:  # SystemExit in a task would end the whole loop
+        if isinstance(exc, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
+        raise _contained(exc) from exc
 
 
 def step(coroutine: Coroutine[Any, Any, T]) -> T:

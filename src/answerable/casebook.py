@@ -4,7 +4,7 @@ import platform
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -16,7 +16,7 @@ from answerable.decisions.manifest import digest, manifest
 from answerable.decisions.outcome import Outcome
 from answerable.encoding import decode, encode, plain
 from answerable.errors import HomeError, InputError, UsageError
-from answerable.ledger.entry import HEADER_NAMES, Entry, Unit, Write, text_id
+from answerable.ledger.entry import HEADER_NAMES, Conflict, Entry, Unit, Write, text_id
 from answerable.ledger.envelope import ELSEWHERE, part_digest, seal_clear, stand_in
 from answerable.ledger.keys import Lookup
 from answerable.ledger.leaf import make_entry
@@ -82,7 +82,9 @@ class Casebook:
                 "entry_id": entry.id,
                 "manifest": encode(described),
             }
-            self.journal.submit(Unit([entry], [Write(cases.ADD_DEFINITION, params)]))
+            add = Write(cases.ADD_DEFINITION, params, expect=1, clash="definition")
+            with suppress(Conflict):  # another thread or process was first with the same one
+                self.journal.submit(Unit([entry], [add]))
         self._definitions[id(decision)] = (
             decision,
             mark,
@@ -179,9 +181,9 @@ class Casebook:
             "detail": {"key": account.key, "principal": principal_data(request.principal)},
         }
         entry = self.entry(header, {n: v for n, v in parts.items() if v not in (None, [])})
-        return Unit([entry], list(self._writes(account)))
+        return Unit([entry], list(self._writes(account, outcome)))
 
-    def _writes(self, account: Account) -> list[Write]:
+    def _writes(self, account: Account, outcome: Outcome[Any]) -> list[Write]:
         decision, writes = account.decision, []
         if account.key_digest is not None and account.body is not None and account.fault not in _KEEPS_NO_KEY:
             params = {
@@ -189,16 +191,18 @@ class Casebook:
                 "key_digest": account.key_digest,
                 "case_id": account.id,
                 "input_digest": self.input_digest(account.body),
-                "expires": account.at + decision.keep_key_us,
+                # What nobody could answer may be asked again: a retry after an outage is not a replay.
+                "expires": account.at + (0 if outcome.status == "failed" else decision.keep_key_us),
                 "now": account.at,
             }
             writes.append(Write(cases.TAKE_KEY, params, expect=1, clash="key"))
-        if account.suspended is not None:
-            then = account.suspended.then
+        if outcome.status == "escalated":
+            # Without a person among the deciders the case waits in no queue and without an end.
+            then = account.suspended.then if account.suspended else None
             params = {
                 "case_id": account.id,
                 "decision": decision.name,
-                "queue": account.suspended.queue,
+                "queue": account.suspended.queue if account.suspended else "",
                 "opened": account.at,
                 "due": account.due_at,
                 "fallback": None if then is None else encode(then),

@@ -10,6 +10,7 @@ secrets/         signing.pem and lookup.key, mode 0600
 
 import json
 import os
+import re
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -19,9 +20,11 @@ from typing import Any
 
 from answerable import formats
 from answerable.errors import HomeError, NewerHome, UsageError, did_you_mean
+from answerable.ledger.durable import flush_folder
 from answerable.ledger.keys import Lookup, make_signing_key
 
 HOME_FILE = "home.toml"
+OWN_KEY = "file:secrets/signing.pem"  # made with the home
 PROJECT_FILE = "answerable.toml"
 CREATE_LOCK = "home.lock"
 HOME_VARIABLE = "ANSWERABLE_HOME"
@@ -45,7 +48,8 @@ class Home:
     journal: str = "sqlite:journal.db"
     segments: str = "segments"
     durability: str = "FULL"
-    signing_key: str = "file:secrets/signing.pem"
+    signing_key: str = OWN_KEY
+    earlier_keys: tuple[str, ...] = ()  # verifier keys of signing keys that were in use before
 
     @property
     def lookup_key(self) -> Path:
@@ -62,8 +66,19 @@ class Home:
         return env[name]
 
 
-def create_home(folder: Path, *, journal: str = "sqlite:journal.db", durability: str = "FULL") -> Home:
-    """Make a home in `folder`, which must be new or empty. Raises HomeError if it cannot be made."""
+def create_home(
+    folder: Path,
+    *,
+    journal: str = "sqlite:journal.db",
+    durability: str = "FULL",
+    signing_key: str = OWN_KEY,
+) -> Home:
+    """Make a home in `folder`, which must be new or empty.
+
+    signing_key: "file:PATH" or "env:NAME" of a key that is there already; a key is made only for the
+    default. Raises HomeError if it cannot be made, UsageError for a journal URL with a password in it.
+    """
+    refuse_password(journal)
     if not _is_empty(folder):
         raise _no_home(folder)
     home_id = secrets.token_bytes(16)
@@ -73,11 +88,13 @@ def create_home(folder: Path, *, journal: str = "sqlite:journal.db", durability:
         origin=f"answerable.local/{home_id.hex()[:16]}",
         journal=journal,
         durability=durability,
+        signing_key=signing_key,
     )
     try:
         for name in ("", "segments", "blobs", "checkpoints", "policies", "secrets"):
             (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-        make_signing_key(folder / "secrets" / "signing.pem")
+        if signing_key == OWN_KEY:
+            make_signing_key(folder / "secrets" / "signing.pem")
         Lookup.make(home.lookup_key)
     except OSError as exc:
         raise HomeError(
@@ -87,12 +104,23 @@ def create_home(folder: Path, *, journal: str = "sqlite:journal.db", durability:
     return home
 
 
+def refuse_password(journal: str) -> None:
+    """Raise UsageError if a journal's URL holds a password: home.toml is no place for one."""
+    if re.search(r"://[^/@]*:[^/@]*@", journal):
+        raise UsageError(
+            "the journal's URL holds a password, which would stand in home.toml",
+            next_step='put the URL into the environment and name it: journal="env:NAME"',
+        )
+
+
 def may_become_home(folder: Path) -> bool:
-    """Say whether `folder` is new or empty, or a home that another process may just be making.
+    """Say whether `folder` is new or empty, or has no home.toml because another process is just making it.
 
     Whoever goes on takes CREATE_LOCK, looks again for home.toml, and only then makes the home.
     """
     try:
+        if (folder / HOME_FILE).exists():
+            return False
         return (folder / CREATE_LOCK).exists() or _is_empty(folder)
     except OSError:  # nobody may look inside: opening it says so
         return False
@@ -126,7 +154,8 @@ def write_home(home: Home, numbers: Mapping[str, int] = FORMATS) -> None:
         f"journal = {_quoted(home.journal)}\n"
         f"segments = {_quoted(home.segments)}\n"
         f"durability = {_quoted(home.durability)}   # FULL survives a power cut, NORMAL a crash\n"
-        f'signing_key = {_quoted(home.signing_key)}   # or "env:NAME"; PEM, Ed25519\n\n'
+        f'signing_key = {_quoted(home.signing_key)}   # or "env:NAME"; PEM, Ed25519\n'
+        f"earlier_keys = {json.dumps(list(home.earlier_keys))}   # verifier keys of former signing keys\n\n"
         "[formats]\n" + "".join(f"{name} = {number}\n" for name, number in numbers.items())
     )
     partial = home.folder / f"{HOME_FILE}.partial"
@@ -135,6 +164,7 @@ def write_home(home: Home, numbers: Mapping[str, int] = FORMATS) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(home.folder / HOME_FILE)
+    flush_folder(home.folder)
 
 
 def _quoted(text: str) -> str:
@@ -169,7 +199,8 @@ def open_home(folder: Path, *, older: bool = False) -> Home:
             journal=str(data["journal"]),
             segments=str(data.get("segments", "segments")),
             durability=str(data.get("durability", "FULL")),
-            signing_key=str(data.get("signing_key", "file:secrets/signing.pem")),
+            signing_key=str(data.get("signing_key", OWN_KEY)),
+            earlier_keys=tuple(map(str, data.get("earlier_keys", ()))),
         )
     except (KeyError, ValueError, TypeError) as exc:
         raise HomeError(f"{path} is damaged: {exc!r}", next_step="restore it from a backup") from exc

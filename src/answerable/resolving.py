@@ -6,6 +6,7 @@ from typing import Any
 from answerable.casebook import Casebook, label_text, link, principal_data, told
 from answerable.decisions.case import Principal
 from answerable.decisions.decision import Decision
+from answerable.decisions.fields import full_output
 from answerable.decisions.outcome import Outcome
 from answerable.decisions.reading import problems
 from answerable.encoding import decode, plain
@@ -28,6 +29,11 @@ def resolve(
 ) -> Outcome[Any]:
     """Record a person's answer to a waiting case. The first wins; a later one is kept as an opinion."""
     output = valid_output(decision, output)
+    stored = book.ledger.get(case_id)
+    if stored is None or stored.entry.header["decision"] != decision.name:
+        raise UsageError(
+            f"the record {text_id(case_id)} is no case of {decision.name}", next_step="give its own decision"
+        )
     if not book.journal.rows(cases.PENDING, {"case_id": case_id}):
         raise UsageError(
             f"the record {text_id(case_id)} never waited for a person",
@@ -64,7 +70,7 @@ def valid_output(decision: Decision[Any, Any], output: Any) -> Any:
     from pydantic import ValidationError
 
     try:
-        return decision.output.model_validate(plain(output))
+        return full_output(decision.output, output)
     except ValidationError as exc:
         raise UsageError(
             f"that is no answer to {decision.name}: {problems(exc)}",

@@ -20,7 +20,7 @@ from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Outcome, Result
 from answerable.decisions.reading import NotAnAnswer, key_of, read_input, read_returned, whole
-from answerable.encoding import MICRO, encode
+from answerable.encoding import MICRO, encode, plain
 from answerable.errors import AnswerableError, InputError, KeyReused
 from answerable.ledger.entry import Conflict, Receipt, Unit, text_id
 from answerable.ports import Caller, Clock, Ids, PolicyEngine, Protector, Releases
@@ -74,7 +74,7 @@ def admit(road: Road, account: Account, given: Any) -> bool:
             storable(account.key)
             account.key_digest = road.book.key_digest(decision.name, account.key)
     except InputError as exc:
-        account.status, account.reason, account.fault = "refused", exc.what, "invalid-input"
+        account.status, account.reason, account.fault = "refused", one_line(exc.what), "invalid-input"
         account.key, account.body = None, account.body or as_given(given)
         return False
     purpose = request.purpose or decision.purpose
@@ -122,7 +122,7 @@ async def answer_and_record(road: Road, account: Account) -> Outcome[Any]:
     """Run the deciders and record what came of it; a cancelled case is recorded too."""
     try:
         await ask_deciders(road, account)
-    except (asyncio.CancelledError, KeyboardInterrupt):
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
         account.status, account.reason, account.fault = "failed", "the caller cancelled", "cancelled"
         await record(road, account)
         raise
@@ -187,9 +187,8 @@ async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
         return ended("failed", str(exc), fault=exc.fault)
     except TimeoutError as exc:
         return ended("failed", str(exc) or "it timed out", fault="timeout")
-    except (Exception, SystemExit) as exc:  # the boundary: a decider is user code and may raise anything
-        said = exc.what if isinstance(exc, AnswerableError) else exc
-        return ended("failed", f"{decider.name} raised {type(exc).__name__}: {said}", fault="exception")
+    except Exception as exc:  # the boundary: a decider is user code and may raise anything
+        return ended("failed", f"{decider.name} raised {said(exc)}", fault="exception")
     if isinstance(answer, Abstain):
         return ended("abstained", answer.reason)
     if isinstance(answer, Refuse):
@@ -207,20 +206,23 @@ def judge(
     decision = account.decision
     room = PART_BYTES // (2 * len(decision.deciders))  # so that all attempts together fit a part
     try:
-        body = encode([answer.output, answer.calls, answer.reasons], what="the answer")
+        sure = [list(belief.distribution or ()) for belief in answer.beliefs.values()]
+        body = encode([answer.output, answer.calls, answer.reasons, sure], what="the answer")
         if len(body) > room:
             return ended("failed", f"the answer has more than {room:,} bytes", fault="invalid")
         values, beliefs, verdict = weigh(account, case, answer)
         merged = {**account.answered, **{name: values[name] for name in verdict.stands}}
-        output = whole(decision, merged) if verdict.act == "accept" else None
+        output = None
+        if verdict.act == "accept" and not left_open(account, values, merged):
+            output = whole(decision, merged)
     except NotAnAnswer as exc:
         return ended("failed", str(exc), fault=exc.fault)
     except InputError as exc:  # text or numbers that no record can hold
         return ended("failed", exc.what, fault="invalid")
     except Exception as exc:  # the boundary: stakes may be functions of the input
-        return ended("failed", f"the stakes raised {type(exc).__name__}: {exc}", fault="exception")
+        return ended("failed", f"the stakes raised {said(exc)}", fault="exception")
     more = {
-        "output": values,
+        "output": plain(values),
         "beliefs": beliefs,
         "usage": answer.usage,
         "calls": answer.calls,
@@ -239,6 +241,12 @@ def judge(
     account.answered, account.output = merged, output
     account.settled_by.append(attempt)
     return attempt
+
+
+def left_open(account: Account, values: Mapping[str, Any], settled: Mapping[str, Any]) -> bool:
+    """Say whether a field was answered but does not stand: its declared default must not step in for it."""
+    given = {name for attempt in account.attempts for name in attempt.output or ()}
+    return bool((given | set(values)) - set(settled))
 
 
 def weigh(
@@ -266,10 +274,21 @@ def examine(decision: Decision[Any, Any], case: Case[Any], answer: Answer[Any]) 
         try:
             finding = check(case, answer)
         except Exception as exc:  # the boundary: user code; what it cannot judge is not let through
-            return Finding(f"it raised {type(exc).__name__}: {exc}", name)
-        if finding is not None:
-            return finding if finding.check else replace(finding, check=name)
+            return Finding(f"it raised {said(exc)}", name)
+        if finding is None:
+            continue
+        if not isinstance(finding, Finding):
+            return Finding(f"it returned a {type(finding).__name__}, no Finding and not None", name)
+        return finding if finding.check else replace(finding, check=name)
     return None
+
+
+def said(exc: Exception) -> str:
+    """Return an exception as an attempt tells it."""
+    try:
+        return f"{type(exc).__name__}: {exc.what if isinstance(exc, AnswerableError) else exc}"
+    except Exception:  # even its text may raise
+        return type(exc).__name__
 
 
 def one_line(text: str) -> str:

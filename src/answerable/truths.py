@@ -1,6 +1,8 @@
 """Records the right answer, learned later and in parts."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from math import isfinite, nan
 from typing import Any
 
 from answerable.casebook import Casebook, link
@@ -56,11 +58,33 @@ def _value(decision: str, fields: Mapping[str, Any], name: str, value: Any) -> A
         raise UsageError(f"{decision} has no output field {name!r}", next_step=did_you_mean(name, fields))
     choices = fields[name]["values"]
     data = plain(value)
-    if not choices or data in choices:
+    if data is None and not fields[name]["required"]:
+        return None
+    if fields[name]["kind"] == "number" and not choices:
+        return _number(name, data)
+    if not choices:
         return data
+    for choice in choices:  # 1 for a flag is the flag, not a number
+        if data == choice or str(data) == str(choice):
+            return choice
     for choice in choices:
         if str(data).lower() == str(choice).lower():
             return choice
     raise UsageError(
         f"{name} cannot be {data!r}", next_step=did_you_mean(str(data), [str(choice) for choice in choices])
     )
+
+
+def _number(name: str, data: Any) -> int | float:
+    if isinstance(data, int | float) and not isinstance(data, bool):
+        return data
+    with suppress(ValueError, TypeError):
+        return int(data) if isinstance(data, str) and data.strip().lstrip("+-").isdecimal() else _finite(data)
+    raise UsageError(f"{name} cannot be {data!r}", next_step="give a number")
+
+
+def _finite(data: Any) -> float:
+    value = float(data) if isinstance(data, str) else nan
+    if not isfinite(value):
+        raise ValueError
+    return value

@@ -25,12 +25,14 @@ from answerable.errors import (
     Denied,
     ForkedWorkspace,
     HomeError,
+    InputError,
     UsageError,
     did_you_mean,
 )
 from answerable.home import (
     CREATE_LOCK,
     HOME_FILE,
+    OWN_KEY,
     Home,
     choose_home,
     create_home,
@@ -39,11 +41,12 @@ from answerable.home import (
     write_home,
 )
 from answerable.ledger.entry import Filter, Unit, text_id
-from answerable.ledger.keys import Lookup, load_signer
+from answerable.ledger.keys import FileSigner, Lookup, load_signer
 from answerable.ledger.ledger import Ledger
+from answerable.ledger.note import VerifierKey
 from answerable.ledger.turns import Turn
 from answerable.ledger.where import compile_where
-from answerable.ports import Journal, JournalAddress, Signer
+from answerable.ports import Journal, JournalAddress
 from answerable.ports_null import AllowAll, AlwaysLive, ShowAll
 from answerable.resolving import resolve
 from answerable.road import Road, travel
@@ -69,25 +72,31 @@ class Workspace:
     """One home, opened.
 
     home: a folder (opened, or made if it is new), "memory:" for one that ends with this object, or None
-    for the project's. journal: for a new home, where its journal is: "sqlite:journal.db" or a PostgreSQL
-    URL. dev: a decision may change under its version. Raises HomeError if the home cannot be used.
+    for the project's. For a new home: journal, "sqlite:journal.db", a PostgreSQL URL or "env:NAME" of one;
+    signing_key, "file:PATH" or "env:NAME" of your own Ed25519 key (PEM). dev: a decision may change under
+    its version. Raises HomeError if the home cannot be used.
     """
 
     def __init__(
-        self, home: str | Path | None = None, *, journal: str | None = None, dev: bool = False
+        self,
+        home: str | Path | None = None,
+        *,
+        journal: str | None = None,
+        signing_key: str | None = None,
+        dev: bool = False,
     ) -> None:
-        self._pid = os.getpid()
+        self._pid, self._closed = os.getpid(), False
         self._temporary = tempfile.TemporaryDirectory(prefix="answerable-") if str(home) == MEMORY else None
         if self._temporary is not None:
             folder, journal = Path(self._temporary.name), MEMORY
         else:
             folder = choose_home(home, os.environ, Path.cwd())
-        self.home, self._journal, signer = _open(folder, journal)
+        self.home, self._journal, signer = _open(folder, journal, signing_key)
         self.ledger = Ledger(
             self._journal,
             folder=self.home.folder,
             signer=signer,
-            keys=[signer.verifier],
+            keys=[signer.verifier, *map(VerifierKey.parse, self.home.earlier_keys)],
             home_id=self.home.id,
         )
         self._pool = DaemonPool()
@@ -171,11 +180,12 @@ class Workspace:
         if concurrency < 1:
             raise UsageError(f"concurrency is {concurrency}", next_step="give 1 or more")
         self.book.register(decision)
+        principal = _principal(principal)
 
         def one(index: int, given: Any) -> Outcome[Any] | Failure:
             try:
                 return self.decide(decision, given, principal=principal, key=keys(index) if keys else None)
-            except UsageError as exc:
+            except (UsageError, InputError) as exc:
                 return Failure(index=index, error=exc)
 
         def window() -> Iterator[Outcome[Any] | Failure]:
@@ -282,6 +292,8 @@ class Workspace:
         and HomeError if no such case is recorded.
         """
         self._check_alive()
+        if (key is None) == (record is None):
+            raise UsageError("a truth is about one case", next_step="give its key= or its record=")
         name = decision if isinstance(decision, str) else decision.name
         case_id = self.find(record, decision=name, key=key)
         values = {**(fields or {}), **named}
@@ -292,7 +304,10 @@ class Workspace:
     # -- reading -------------------------------------------------------------------------------------
 
     def outcome(self, record: str, decision: Decision[Any, Any] | None = None) -> Outcome[Any]:
-        """Return a case's outcome as it stands now. decision: gives its output as the decision's type."""
+        """Return a case's outcome as it stands now.
+
+        decision: gives its output as the decision's type; without it, output and proposal are plain data.
+        """
         self._check_alive()
         return self.book.outcome(self.find(record), decision)
 
@@ -385,8 +400,9 @@ class Workspace:
 
     def close(self) -> None:
         """Finish what is queued and let go of the home. A second call does nothing."""
-        if self._pid != os.getpid():
+        if self._pid != os.getpid() or self._closed:
             return
+        self._closed = True
         self._blocking.close()
         self._pool.close()
         self._journal.close()
@@ -413,9 +429,11 @@ class Workspace:
                 "this workspace was opened before the process was forked",
                 next_step="open a Workspace in each process, after the fork",
             )
+        if self._closed:
+            raise UsageError("this workspace is closed", next_step="open a Workspace again")
 
 
-def _open(folder: Path, journal: str | None) -> tuple[Home, Journal, Any]:
+def _open(folder: Path, journal: str | None, signing_key: str | None) -> tuple[Home, Journal, FileSigner]:
     """Open the home, or make it where the folder is new or empty; one process makes it, the others wait."""
     if (folder / HOME_FILE).exists() or not may_become_home(folder):
         home = open_home(folder)
@@ -438,7 +456,9 @@ def _open(folder: Path, journal: str | None) -> tuple[Home, Journal, Any]:
             if (folder / HOME_FILE).exists():
                 home = open_home(folder)
                 return home, *_connect(home, create=False)
-            home = create_home(folder, journal=journal or "sqlite:journal.db")
+            home = create_home(
+                folder, journal=journal or "sqlite:journal.db", signing_key=signing_key or OWN_KEY
+            )
             opened = _connect(home, create=True)
             write_home(home)
             return home, *opened
@@ -446,7 +466,7 @@ def _open(folder: Path, journal: str | None) -> tuple[Home, Journal, Any]:
         turn.close()
 
 
-def _connect(home: Home, *, create: bool) -> tuple[Journal, Signer]:
+def _connect(home: Home, *, create: bool) -> tuple[Journal, FileSigner]:
     signer = load_signer(home.origin, home.signing_key, home.folder, os.environ)
     url = home.journal_url(os.environ)
     scheme = url.partition(":")[0].partition("+")[0]
@@ -467,9 +487,8 @@ def _principal(principal: str | Principal) -> Principal:
 def _request(principal: str | Principal, key: str | None, deadline: float | None, **more: Any) -> Request:
     for name in more:
         if name not in ("purpose", "thread", "parent"):
-            raise UsageError(
-                f"decide knows no {name!r}", next_step=did_you_mean(name, ("purpose", "thread", "parent"))
-            )
+            known = ("principal", "key", "deadline", "purpose", "thread", "parent")
+            raise UsageError(f"decide knows no {name!r}", next_step=did_you_mean(name, known))
     parent = more.pop("parent", None)
     return Request(
         principal=_principal(principal),

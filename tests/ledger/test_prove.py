@@ -84,7 +84,7 @@ def test_a_log_of_any_size_proves_its_entries(tmp_path: Path, size: int) -> None
 
 
 def test_a_proof_reads_only_what_it_needs(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a sealed entry: its row, and the leaves of its own block; all else comes from stored tiles and peaks."""
+    """Of a sealed entry the leaves of its own block; all else comes from stored tiles and peaks."""
     stored = home.ledger.get(entry_id(300))
     assert stored is not None
     reads: list[tuple[int, int]] = []

@@ -20,16 +20,17 @@ from answerable.ledger import durable
 from answerable.ledger.arrow_leaves import arrow_leaf_hashes
 from answerable.ledger.blobs import Blobs
 from answerable.ledger.catalog import segments
-from answerable.ledger.entry import HEADER, PARTS, Conflict, Entry, Filter, Stored, Write
+from answerable.ledger.entry import HEADER, PARTS, Conflict, Entry, Filter, Stored, Unit, Write
 from answerable.ledger.envelope import part_digest, seal_clear, stand_in
 from answerable.ledger.leaf import make_entry
 from answerable.ledger.leaf_columns import leaf_hashes, part_digests
+from answerable.ledger.ledger import Ledger
 from answerable.ledger.rows import COLUMNS, to_row
 from answerable.ledger.seal import seal
 from answerable.ledger.segments_parquet import SegmentFile, SegmentWriter
 from answerable.ledger.tlog import root
 from answerable.ledger.where import compile_where
-from sealed_home import HOME, START, STEP, Home, entry, entry_id
+from sealed_home import HOME, KEY, START, STEP, Home, Signer, entry, entry_id
 
 
 @pytest.fixture
@@ -300,7 +301,7 @@ FILTERS = [
 
 @pytest.mark.parametrize("wanted", FILTERS)
 def test_lists_are_the_same_sealed_or_not(home: Home, wanted: Filter) -> None:
-    """Kinds, decision, times, cursor, limit and condition mean the same on both sides, merged newest first."""
+    """Kinds, decision, times, cursor, limit and condition mean the same on both sides, newest first."""
     before = home.ledger.latest(wanted)
     assert before
 
@@ -399,6 +400,42 @@ def test_without_the_extra_the_error_names_it(
             home.ledger.latest(Filter(limit=None))
         else:
             home.ledger.get(entry_id(5))
+
+
+def test_a_home_without_segments_needs_no_extra(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The core alone reads, lists, proves and verifies what is not sealed."""
+    for module in ("duckdb", "pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, module, None)
+
+    assert home.verify().ok
+    assert len(home.ledger.latest(Filter(limit=None))) == 1000
+    assert home.ledger.prove(entry_id(5)).index == 5
+    assert home.ledger.checkpoint().checkpoint.size == 1100
+
+
+def test_postgres_is_sealed_in_the_same_way(postgres_url: str, tmp_path: Path) -> None:
+    """The journal on PostgreSQL: the same segments, lists, conditions, proofs and findings."""
+    from answerable.ledger.journal_postgres import PostgresJournal
+
+    journal = PostgresJournal(postgres_url, home=HOME, signer=Signer(), create=True)
+    ledger = Ledger(journal, tmp_path, Signer(), [KEY], HOME)
+    journal.submit(Unit(entries=[entry(number) for number in range(600)]))
+    text = 'not (label = "höchst" or confidence >= 0.02) and latency > 100ms and (decider ~ words or cost in (0, 1))'
+    where, params = compile_where(text + " and at > 2026-09-21 and degraded is none", now=START)
+    wanted = Filter(where=where, params=params, limit=None)
+    before, first = ledger.latest(wanted), ledger.get(entry_id(3))
+
+    assert ledger.seal().entries == 512
+
+    assert (ledger.latest(wanted), ledger.get(entry_id(3))) == (before, first)
+    assert len(before) > 100
+    assert ledger.prove(entry_id(3)).index == 3
+    assert ledger.checkpoint().checkpoint.size == 600
+    assert ledger.verify().data()["problems"] == []
+    next(tmp_path.glob("segments/day=*/*.parquet")).unlink()
+    assert not ledger.verify().ok
+    ledger.close()
+    journal.close()
 
 
 def test_a_segment_file_says_what_it_is(home: Home) -> None:

@@ -155,6 +155,22 @@ def test_without_its_keys_a_backup_restores_to_a_home_that_waits_for_them(tmp_pa
         assert new.ledger.verify().ok
 
 
+def test_a_key_outside_of_the_home_stays_where_it_is(tmp_path: Path) -> None:
+    """The manifest says so; the restored home finds it there."""
+    folder = make_home(tmp_path / "home")
+    shutil.move(folder / "secrets" / "signing.pem", tmp_path / "vault.pem")
+    path = folder / "home.toml"
+    path.write_text(path.read_text().replace("file:secrets/signing.pem", f"file:{tmp_path / 'vault.pem'}"))
+
+    restored = restore(backup(folder, tmp_path / "one.tar"), tmp_path / "new")
+
+    assert restored.manifest.left_out == (
+        f"the signing key: it is not in secrets/, but at file:{tmp_path / 'vault.pem'}",
+    )
+    assert "secrets/signing.pem" not in restored.manifest.files
+    assert restored.report is not None and restored.report.ok
+
+
 def test_a_restore_can_put_the_journal_elsewhere(tmp_path: Path) -> None:
     """home.toml of the new home names the new place."""
     archive = backup(make_home(tmp_path / "home"), tmp_path / "one.tar")
@@ -164,6 +180,17 @@ def test_a_restore_can_put_the_journal_elsewhere(tmp_path: Path) -> None:
     assert open_home(tmp_path / "new").journal == "sqlite:hot/log.db"
     assert (tmp_path / "new" / "hot" / "log.db").exists()
     assert restored.report is not None and restored.report.ok
+
+
+def test_a_restore_writes_no_password_into_home_toml(tmp_path: Path) -> None:
+    """A URL with one belongs into the environment."""
+    archive = backup(make_home(tmp_path / "home"), tmp_path / "one.tar")
+
+    with pytest.raises(UsageError, match="password") as caught:
+        restore(archive, tmp_path / "new", journal="postgresql://ada:s3cret@host/ledger")
+
+    assert "s3cret" not in str(caught.value)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_restore_replaces_nothing(tmp_path: Path) -> None:

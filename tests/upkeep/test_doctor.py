@@ -6,13 +6,15 @@ import random
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from answerable import formats
-from answerable.home import open_home
+from answerable.home import open_home, write_home
 from answerable.ledger import sqlite
+from answerable.ledger.keys import load_signer, make_signing_key
 from answerable.ledger.turns import Turn
 from answerable.upkeep import doctor as examining
 from answerable.upkeep.doctor import Check, doctor, file_system
@@ -261,6 +263,17 @@ def test_a_database_that_another_one_holds_is_found_soon(folder: Path) -> None:
 
     assert [check.state for check in found] == ["warn"]
     assert "locked" in found[0].what
+
+
+def test_a_head_that_an_earlier_key_signed_is_well(folder: Path, tmp_path: Path) -> None:
+    """The new key signs with the next entry."""
+    home = open_home(folder)
+    earlier = load_signer(home.origin, home.signing_key, folder, {}).verifier
+    make_signing_key(tmp_path / "new.pem")
+
+    write_home(replace(home, signing_key=f"file:{tmp_path / 'new.pem'}", earlier_keys=(earlier.format(),)))
+
+    assert bad(folder) == []
 
 
 def test_an_old_sqlite_is_a_warning_with_its_reason(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

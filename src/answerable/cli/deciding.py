@@ -101,11 +101,13 @@ def decide(options: DecideOptions) -> None:
     """
     from answerable.cli.batch import Allowance
     from answerable.cli.targets import load_target
+    from answerable.decisions.case import Principal
 
     target, source = (options.target, options.cases) if options.cases is not None else (None, options.target)
     if source is None:
         raise UsageError("no cases are named", next_step="give a file: `answerable decide TARGET CASES`")
     allowed = Allowance.parse(options.max_rejected)
+    Principal(options.principal)  # a bad one is a misuse here, not a fault of every row
     decision = load_target(target)
     with redirect_stdout(sys.stderr):  # a decider that prints must not spoil the result
         tally, stopped = _decided(decision, source, options)
@@ -243,8 +245,10 @@ def truth_import(options: TruthOptions) -> None:
     """
     from answerable.cli.batch import Allowance
     from answerable.cli.truths import import_truths
+    from answerable.decisions.case import Principal
 
     allowed = Allowance.parse(options.max_rejected)
+    Principal(options.principal)
     with open_home(options.home) as workspace:
         told = import_truths(
             workspace,

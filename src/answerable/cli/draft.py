@@ -183,7 +183,7 @@ def _field_name(column: str, taken: Sequence[str]) -> str:
 
 
 def best_rule(columns: Sequence[Column], rows: Sequence[tuple[Cells, str]]) -> Rule | None:
-    """Return the rule over one column that is right most often on `rows`; None where none beats a constant."""
+    """Return the rule over one column that is right most often on `rows`; None if none beats a constant."""
     usual, best = Counter(label for _, label in rows).most_common(1)[0]
     chosen: Rule | None = None
     for column in columns:

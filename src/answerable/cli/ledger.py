@@ -49,10 +49,11 @@ def seal(options: SealOptions) -> None:
         done = workspace.ledger.seal(fence=lease.fence, progress=on)
         left = workspace.ledger.head().size - _end(workspace)
     if options.json:
-        say_json({"entries": done.entries, "segments": [s.path for s in done.segments], "journal_tail": left})
+        paths = [segment.path for segment in done.segments]
+        say_json({"entries": done.entries, "segments": paths, "journal_tail": left})
     else:
         say(
-            f"{done.entries:,} entries sealed in {len(done.segments):,} segments; {left:,} stay in the journal"
+            f"{done.entries:,} entries sealed in {len(done.segments):,} segments; {left:,} are in the journal"
         )
 
 

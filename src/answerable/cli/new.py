@@ -140,9 +140,7 @@ def _tell(options: NewOptions, folder: Path, files: Mapping[str, str], more: Map
         say()
         say(more["verdict"])
         if more["leak"]:
-            say(
-                f"{more['leak']} tells {more['target']} all by itself: is it known beforehand?"
-            )
+            say(f"{more['leak']} tells {more['target']} all by itself: is it known beforehand?")
         if more["left_out"]:
             note(f"{more['left_out']:,} rows without a usable value were left out")
     say(f"{folder} holds {', '.join(sorted(files))}")

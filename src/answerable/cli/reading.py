@@ -142,7 +142,6 @@ def moment(text: str, *, now: int) -> int:
     """Return a time in microseconds since 1970.
 
     text: "2d" before `now`, a date or a time; in UTC if it says nothing else.
-
     Raises UsageError for another form.
     """
     from datetime import UTC, datetime

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from answerable.decisions.answer import Belief, Usage
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Outcome
-from answerable.encoding import timestamp
+from answerable.encoding import encode, timestamp
+from answerable.errors import UsageError
 
 
 def belief_data(belief: Belief) -> dict[str, Any]:
@@ -62,6 +65,11 @@ def _attempt(data: Mapping[str, Any]) -> Attempt:
     )
 
 
+def _declared(model: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what the model computes: it would refuse to be given that."""
+    return {n: v for n, v in data.items() if n not in model.model_computed_fields}
+
+
 def outcome_from(
     header: Mapping[str, Any],
     record_id: str,
@@ -74,12 +82,22 @@ def outcome_from(
     """Return the Outcome that a record tells of.
 
     output, attempts: its parts, or None where they were dropped. decision: gives the typed output back;
-    without it output and proposal are plain data.
+    without it output and proposal are plain data. Raises UsageError if the output does not fit it any more.
     """
     told = output or {}
 
     def typed(data: Any) -> Any:
-        return decision.output.model_validate(data) if decision is not None and data is not None else data
+        if decision is None or data is None:
+            return data
+        try:
+            # As JSON, so that text becomes the date, the Enum or the number it was, in a strict model too.
+            return decision.output.model_validate_json(encode(_declared(decision.output, data)), by_name=True)
+        except ValidationError as exc:
+            raise UsageError(
+                f"the record {record_id} of {header['decision']} version {header['version']} holds no "
+                f"{decision.output.__name__} any more",
+                next_step="read it as data: ws.outcome(record) without a decision",
+            ) from exc
 
     return Outcome(
         status=header["status"],

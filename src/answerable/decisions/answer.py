@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite, prod
+from math import nan, prod
 from numbers import Real
 from typing import Any, Generic, TypeVar
 
@@ -48,9 +48,10 @@ class Belief:
 
 def _probability(p: Any) -> float:
     """Return `p` as Python's float; a numpy scalar would not reach the database."""
-    if isinstance(p, bool) or not isinstance(p, Real) or not isfinite(p) or not 0 <= p <= 1:
+    told = float(p) if isinstance(p, Real) and not isinstance(p, bool) else nan
+    if not 0 <= told <= 1:
         raise UsageError(f"a probability is {p!r}", next_step="give a number between 0 and 1")
-    return float(p)
+    return told
 
 
 ASSERTED = Belief(p=1.0, measured="asserted")
@@ -84,8 +85,9 @@ class Answer(Generic[T]):
 
     output: the decision's output model, a mapping of all its fields, or a mapping of some of them: then
     the rest is left to the next decider. confidence: the probability that the whole answer is right, for
-    a maker that measures only that. beliefs: field -> Belief, or a bare probability. calls: model calls
-    and tool reads made on the way, with the messages as sent and received.
+    a maker that measures only that; every field then counts as wrong with the rest of it. beliefs:
+    field -> Belief, or a bare probability. calls: model calls and tool reads made on the way, with the
+    messages as sent and received.
     """
 
     output: T | Mapping[str, Any]

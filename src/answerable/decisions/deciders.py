@@ -1,13 +1,15 @@
 """The built-in deciders: `rule`, `model`, `default` and `person`; each returns a Decider."""
 
+import copy
 import hashlib
+import io
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from answerable.decisions.answer import Abstain, Answer, Belief, Suspend
+from answerable.decisions.answer import Abstain, Answer, Belief, Suspend, word
 from answerable.decisions.case import Case
 from answerable.decisions.code import code_digest
 from answerable.decisions.decider import Decider, Run
@@ -41,12 +43,17 @@ def rule(
         name = name or Path(table).stem
     elif callable(what):
         run, name = what, name or getattr(what, "__name__", type(what).__name__)
-    elif isinstance(what, Mapping):
-        run = SqlRule(dict(what))
-    else:
+    elif isinstance(what, Mapping) and what:
+        run = SqlRule({str(n): str(text) for n, text in what.items()})
+    elif isinstance(what, str):
         if field is None:
             raise UsageError(f"the expression {what!r} names no field", next_step='add field="FIELD"')
-        run = SqlRule({field: str(what)})
+        run = SqlRule({field: what})
+    else:
+        raise UsageError(
+            f"a rule cannot be {what!r}",
+            next_step="give a function, an SQL expression or field -> expression",
+        )
     digest = getattr(run, "digest", None) or code_digest(run)
     return Decider(
         name=name or "sql",
@@ -83,8 +90,13 @@ def model(
         measured = f"calibrated@{calibration}" if calibration else "raw"
         run: Any = Estimators(dict(what), features, measured)
         digest = run.digest
-    else:
+    elif callable(what):
         run, digest = what, code_digest(what)
+    else:
+        raise UsageError(
+            f"a model cannot be a {type(what).__name__}",
+            next_step="give a function of the case, or a mapping of output field -> estimator",
+        )
     called = name or str(getattr(run, "__name__", "model"))
     return Decider(
         name=called,
@@ -101,13 +113,24 @@ def model(
 
 def default(output: Any, *, name: str = "default", reason: str = "the declared default") -> Decider:
     """Return the decider of last resort: always `output`, or what is missing; the answer is degraded."""
+    if output is None:
+        raise UsageError(
+            "a default needs an output", next_step="give the output model, or some of its fields"
+        )
     digest = hashlib.sha256(encode(output, what="default")).hexdigest()
 
     def run(case: Case[Any]) -> Any:
         return Answer(output, reason=reason)
 
     return Decider(
-        name=name, kind="default", run=run, version=digest[:8], digest=digest, inline=True, reason=reason
+        name=name,
+        kind="default",
+        run=run,
+        version=digest[:8],
+        digest=digest,
+        inline=True,
+        reason=reason,
+        settings=(("output", output),),
     )
 
 
@@ -124,6 +147,7 @@ def person(
     over, or None to leave the case open.
     """
     due = seconds(within, what="within")
+    word(queue, what="queue")
     settings = (("queue", queue), ("within", due), ("then", then))
     digest = hashlib.sha256(encode(settings, what="person")).hexdigest()
 
@@ -154,23 +178,32 @@ class Estimators:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of the trained artefacts and of the feature code."""
+        """SHA-256 (hex) of the trained artefacts and of the feature code; the same in every process."""
+        body = io.BytesIO()
         try:
-            body = pickle.dumps(sorted(self.estimators.items()), protocol=5)
+            _SteadyPickler(body).dump(sorted(self.estimators.items()))
         except Exception as exc:  # an estimator may hold anything; a lambda inside does not pickle
             raise UsageError(
                 f"the estimators have no digest: {exc}", next_step="use estimators that can be pickled"
             ) from exc
-        return hashlib.sha256(body + code_digest(self.features).encode()).hexdigest()
+        return hashlib.sha256(body.getvalue() + code_digest(self.features).encode()).hexdigest()
 
     def bind(self, inputs: Sequence[Field], outputs: Sequence[Field]) -> None:
-        """Check that every estimator answers a field of the output."""
-        for name in self.estimators:
-            if name not in {f.path for f in outputs}:
+        """Check that every estimator answers a field of the output, with values that the field can have."""
+        fields = {f.path: f for f in outputs}
+        for name, estimator in self.estimators.items():
+            if name not in fields:
                 raise UsageError(
                     f"an estimator answers {name!r}, which is no output field",
-                    next_step=did_you_mean(name, [f.path for f in outputs]),
+                    next_step=did_you_mean(name, fields),
                 )
+            known = fields[name].values
+            for value in map(_python, getattr(estimator, "classes_", ())):
+                if known and value not in known:
+                    raise UsageError(
+                        f"the estimator for {name} answers {value!r}, which {name} cannot be",
+                        next_step=did_you_mean(str(value), map(str, known)),
+                    )
 
     def __call__(self, case: Case[Any]) -> Answer[Any] | Abstain:
         """Return the most likely value of each field that is still open, with its distribution."""
@@ -181,12 +214,12 @@ class Estimators:
             if name in case.answered:
                 continue
             if hasattr(estimator, "predict_proba"):
-                ps = [float(p) for p in estimator.predict_proba(row)[0]]
+                ps = [_rounded(float(p)) for p in estimator.predict_proba(row)[0]]
                 values = [_python(c) for c in estimator.classes_]
                 best = max(range(len(ps)), key=ps.__getitem__)
                 output[name] = values[best]
                 beliefs[name] = Belief(
-                    p=min(1.0, ps[best]),
+                    p=ps[best],
                     distribution=dict(zip(values, ps, strict=True)),
                     measured=self.measured,
                 )
@@ -201,6 +234,27 @@ class Estimators:
 
 def _sure(belief: Belief) -> str:
     return "" if belief.p is None else f" ({belief.p:.0%})"
+
+
+class _SteadyPickler(pickle.Pickler):
+    """Pickles the same estimator to the same bytes, trained here or loaded, in this process or the next."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file, protocol=5)
+        self.fast = True  # without a memo, whose references tell which strings happen to be one object
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Leave out an address of the process, which scikit-learn's vectorizers keep."""
+        if "_stop_words_id" not in getattr(obj, "__dict__", ()):
+            return NotImplemented
+        twin = copy.copy(obj)
+        del twin._stop_words_id
+        return twin.__reduce_ex__(5)
+
+
+def _rounded(p: float) -> float:
+    """Bring a probability that floating point put just outside [0, 1] back."""
+    return min(1.0, max(0.0, p)) if -1e-9 < p < 1 + 1e-9 else p
 
 
 def _python(value: Any) -> Any:

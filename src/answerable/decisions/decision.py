@@ -1,18 +1,18 @@
 """The Decision: a named, versioned, owned, typed question the software answers. A pure value."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from answerable.decisions.answer import Answer, Finding
+from answerable.decisions.answer import Answer, Finding, word
 from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
-from answerable.decisions.fields import Field, fields_of
+from answerable.decisions.fields import Field, bare, field_adapter, fields_of, full_output
 from answerable.decisions.stakes import Stakes
 from answerable.encoding import MICRO, seconds
 from answerable.errors import UsageError, did_you_mean
@@ -31,9 +31,10 @@ class Decision(Generic[I, O]):
     name: kebab-case, at most 64 characters. version: of this definition; another definition under the
     same version is refused. label: the output field that lists show; the first class or flag otherwise.
     deadline: for the automatic part (seconds or "8s"). unmeasured: what an answer of a model without a
-    measured probability gets: "review", "accept" or "sample:RATE" (that share is reviewed).
-    keep_key: how long a key returns its recorded outcome. Raises UsageError at construction for
-    everything that names a field or value which does not exist, with what was probably meant.
+    measured probability gets: "review" (the next decider, then a person), "accept", or "sample:RATE" (that
+    share is treated as "review"). keep_key: how long a key returns its recorded outcome. Raises UsageError
+    at construction for everything that names a field or value which does not exist, with what was probably
+    meant.
     """
 
     name: str
@@ -55,19 +56,71 @@ class Decision(Generic[I, O]):
         self._check_words()
         self._check_fields()
         self._check_stakes()
-        names = [d.name for d in self.deciders]
-        if not names:
+        self._check_deciders()
+
+    def _check_deciders(self) -> None:
+        # A copy: a definition must not change under its recorded digest.
+        object.__setattr__(self, "deciders", tuple(self.deciders))
+        object.__setattr__(self, "checks", tuple(self.checks))
+        if not self.deciders:
             raise UsageError(f"{self.name} has no decider", next_step="add a rule, a model or a default")
         for decider in self.deciders:
-            if names.count(decider.name) > 1:
+            if not isinstance(decider, Decider):
+                raise UsageError(
+                    f"{self.name}: {decider!r} is no decider", next_step="wrap it in ans.rule or ans.model"
+                )
+            word(decider.name, what=f"{self.name}: the name of a decider")
+            word(decider.version, what=f"{self.name}: the version of {decider.name}")
+            if "@" in decider.name:
+                raise UsageError(
+                    f'{self.name}: the decider name {decider.name!r} holds "@"',
+                    next_step="leave it out: records name a decider as name@version",
+                )
+            if [d.name for d in self.deciders].count(decider.name) > 1:
                 raise UsageError(
                     f"{self.name} has two deciders named {decider.name!r}", next_step="give one a name="
                 )
             if decider.bind is not None:
                 decider.bind(self.input_fields, self.output_fields)
+            self._check_fallback(decider)
+        for check in self.checks:
+            if not callable(check):
+                raise UsageError(
+                    f"{self.name}: the check {check!r} is no function",
+                    next_step="give a function of the case and the answer",
+                )
+
+    def _check_fallback(self, decider: Decider) -> None:
+        """Check the outputs declared beforehand: a default's, and what follows when nobody answers."""
+        declared = dict(decider.settings)
+        fallback = declared.get("output") if decider.kind == "default" else declared.get("then")
+        if decider.kind not in ("default", "person") or fallback is None:
+            return
+        who = f"{self.name}: the {'default' if decider.kind == 'default' else '`then`'} of {decider.name}"
+        try:
+            if decider.kind == "default" and isinstance(fallback, Mapping):
+                values = {n: self._default_value(n, v, who) for n, v in fallback.items()}
+            else:
+                values = dict(full_output(self.output, fallback))
+        except ValidationError as exc:
+            first = exc.errors(include_url=False)[0]
+            path = ".".join(map(str, first["loc"])) or self.output.__name__
+            raise UsageError(
+                f"{who} is no answer: {path}: {first['msg']}", next_step=f"give a {self.output.__name__}"
+            ) from None
+        for name, value in values.items():
+            if decider.kind == "person" and bare(value) in self.stakes.never_automatic.get(name, ()):
+                raise UsageError(
+                    f"{who} gives {name} = {bare(value)!r}, which is never automatic",
+                    next_step="choose another fallback, or then=None to leave the case open",
+                )
+
+    def _default_value(self, name: str, value: Any, who: str) -> Any:
+        self._output_field(name, who)
+        return field_adapter(self.output, name).validate_python(value)
 
     def _check_words(self) -> None:
-        if not _NAME.fullmatch(self.name) or len(self.name) > 64:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name) or len(self.name) > 64:
             raise UsageError(
                 f"the decision name {self.name!r} is not kebab-case",
                 next_step='use lower-case words joined by hyphens, such as "route-ticket"',
@@ -78,8 +131,10 @@ class Decision(Generic[I, O]):
                 raise UsageError(
                     f"{self.name}: {field} is {text!r}", next_step=f"say the {field} in one line"
                 )
+        word(self.version, what=f"{self.name}: version")
+        word(self.purpose, what=f"{self.name}: purpose")
         assert self.deadline_s and self.keep_key_us  # both raise for what is no duration
-        if self.unmeasured not in ("review", "accept") and not _SAMPLE.fullmatch(self.unmeasured):
+        if self.unmeasured not in ("review", "accept") and not _SAMPLE.fullmatch(str(self.unmeasured)):
             raise UsageError(
                 f"unmeasured is {self.unmeasured!r}", next_step='use "review", "accept" or "sample:0.05"'
             )
@@ -94,6 +149,11 @@ class Decision(Generic[I, O]):
             self._output_field(self.label, "the label")
 
     def _check_stakes(self) -> None:
+        if not isinstance(self.stakes, Stakes):
+            raise UsageError(
+                f"{self.name}: stakes is {self.stakes!r}",
+                next_step='give ans.Stakes("USD", wrong=..., review=...)',
+            )
         for cost in self.stakes.costs:
             field = self._output_field(cost.field, "a cost")
             for value in (cost.truth, cost.answer):
@@ -113,7 +173,7 @@ class Decision(Generic[I, O]):
         )
 
     def _value(self, field: Field, value: Any, who: str) -> None:
-        if field.values and value not in field.values:
+        if field.values and bare(value) not in field.values and (value is not None or field.required):
             raise UsageError(
                 f"{self.name}: {who} names {value!r}, which {field.path} cannot be",
                 next_step=did_you_mean(str(value), map(str, field.values)),

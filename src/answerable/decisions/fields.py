@@ -55,7 +55,9 @@ _classified: dict[type[BaseModel], Mapping[str, tuple[Mark | Personal, ...]]] = 
 def classify(
     model: type[BaseModel], classes: Mapping[str, Mark | Personal | tuple[Mark | Personal, ...]]
 ) -> type[BaseModel]:
-    """Mark fields of a `model` one may not edit, as `Annotated` would; return the model.
+    """Mark fields of a `model` one may not edit, as `Annotated` would; return the same model.
+
+    The marks hold wherever the model is used in this process.
 
     classes: field name -> one mark or several. Unknown names raise UsageError when a Decision uses it.
     """

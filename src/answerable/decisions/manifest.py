@@ -26,7 +26,7 @@ def manifest(decision: Decision[Any, Any]) -> dict[str, Any]:
         "stakes": {
             "currency": stakes.currency,
             "wrong": _amount(stakes.wrong),
-            "review": stakes.review,
+            "review": float(stakes.review),
             "severity": stakes.severity,
             "costs": [
                 {
@@ -75,7 +75,7 @@ def _decider(decider: Decider) -> dict[str, Any]:
 
 
 def _amount(amount: Any) -> Any:
-    return {"function": _name(amount), "digest": code_digest(amount)} if callable(amount) else amount
+    return {"function": _name(amount), "digest": code_digest(amount)} if callable(amount) else float(amount)
 
 
 def _name(function: Any) -> str:

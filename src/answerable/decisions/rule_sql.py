@@ -25,6 +25,8 @@ class SqlRule:
 
     def bind(self, inputs: Sequence[Field], outputs: Sequence[Field]) -> None:
         """Compile every expression against the input's columns; name what is wrong and what was meant."""
+        import sqlite3  # on use: a process without an SQL rule pays nothing
+
         columns = [f.path for f in inputs]
         for name, expression in self.expressions.items():
             if name not in {f.path for f in outputs}:
@@ -58,6 +60,8 @@ class SqlRule:
         return Answer(output, reason=tuple(f"{name}: {self.expressions[name]}" for name in output))
 
     def _evaluate(self, expressions: Mapping[str, str], values: Mapping[str, Any]) -> tuple[Any, ...]:
+        import sqlite3
+
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = sqlite3.connect(":memory:")

@@ -105,7 +105,7 @@ class TableRule:
     def _check_value(self, row: "_Row", field: Field, text: str) -> None:
         if field.values and not any(_same(text, value) for value in field.values):
             raise UsageError(
-                f"the decision table {self.name} has {text!r} in line {row.line}, which {field.path} cannot be",
+                f"{self.name} has {text!r} in line {row.line}, which {field.path} cannot be",
                 next_step=did_you_mean(text, [_text(value) for value in field.values]),
             )
 

@@ -17,7 +17,7 @@ FOLDER = "segments"  # in the home
 class Segment:
     """One sealed file: the entries with lo <= index < hi, both multiples of 256.
 
-    at_lo, at_hi, id_lo, id_hi: the smallest and largest of its entries, both inclusive. size: of the file, bytes.
+    at_lo, at_hi, id_lo, id_hi: the smallest and largest of its entries. size: of the file, in bytes.
     path: relative to the segments folder. sha256: of the file. tiles: 32 bytes for each 256 entries.
     """
 

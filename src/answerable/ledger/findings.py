@@ -24,7 +24,7 @@ class Report:
     """The result of a walk over the whole ledger.
 
     entries: found, of which `journal_tail` are not sealed. trust: what the result rests on; `self-signed`
-    finds damage and outsiders, not the holder of the key. checkpoint: the head's size, root (hex) and signers.
+    finds damage and outsiders, not the holder of the key. checkpoint: the head's size, root (hex), signers.
     """
 
     entries: int

@@ -16,7 +16,6 @@ from answerable.ledger.catalog import Segment
 from answerable.ledger.entry import HEADER, Filter, Head, Listed, Stored, Write, text_id
 from answerable.ledger.envelope import AES256GCM_HKDF, CLEAR, DROPPED, ELSEWHERE, open_clear, part_digest
 from answerable.ledger.findings import Report
-
 from answerable.ledger.note import Proof, VerifierKey
 from answerable.ledger.prove import Kept, keep_checkpoint, prove
 from answerable.ledger.seal import Sealed, seal
@@ -93,7 +92,7 @@ class Ledger:
                 if wanted.before is None or segment.lo < wanted.before
             ]
             if sealed:
-                # Entries that are sealed and not dropped yet are in both, so all of the limit is asked for again.
+                # Entries sealed and not dropped yet are in both, so all of the limit is asked for again.
                 for item in self._reader.latest([self._file(segment) for segment in sealed], wanted):
                     found.setdefault(item.index, item)
         newest = sorted(found.values(), key=lambda item: -item.index)
@@ -137,7 +136,7 @@ class Ledger:
         )
 
     def prove(self, entry_id: bytes, *, kept: bool = False) -> Proof:
-        """Return the offline proof of an entry; see `ledger.prove`. Raises UsageError if there is no such entry."""
+        """Return the offline proof of an entry; see `ledger.prove`. Raises UsageError if there is none."""
         stored = self.get(entry_id)
         if stored is None:
             raise UsageError(

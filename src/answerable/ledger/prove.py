@@ -87,7 +87,7 @@ def prove(
         path = inclusion_proof(stored.index, now.size, _tree(journal, folder / SEGMENTS, head))
     if not verify_inclusion(leaf_hash(data), stored.index, now.size, path, now.root):
         raise TamperFound(
-            f"entry {stored.index} ({text_id(stored.entry.id)}) is not in the checkpoint of {now.size} entries",
+            f"entry {stored.index} ({text_id(stored.entry.id)}) is not in the log of {now.size} entries",
             next_step="run `answerable ledger verify` to find what was changed",
         )
     return Proof(index=stored.index, hashes=tuple(path), checkpoint_note=note, extra=data)
@@ -128,7 +128,7 @@ def _check_extends(kept: Kept, now: Checkpoint, subtree: Subtree) -> None:
 
 
 def _tree(journal: Journal, folder: Path, head: Head) -> Subtree:
-    """Return the tree's perfect subtrees from the head's peaks, stored tiles, and leaves where there are none."""
+    """Return the tree's perfect subtrees from the head's peaks, stored tiles, and else leaves."""
     sealed = segments(journal)
     starts = [segment.lo for segment in sealed]
 

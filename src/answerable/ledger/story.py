@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from textwrap import wrap
 from typing import Any, Literal
 
 from answerable.encoding import MICRO
 
 Reader = Literal["person", "operator", "auditor"]
 READERS: tuple[Reader, ...] = ("person", "operator", "auditor")
+_JOINERS = "\u200c\u200d"  # within words of some scripts, and in emoji
 _WIDTH = 100  # characters of a value shown in a line
 
 
@@ -24,22 +26,22 @@ def summary(why: Mapping[str, Any]) -> str:
     if why["degraded"]:
         sentences.append(f"This is a second-best answer ({_plainly(why['degraded'])}).")
     for truth in why["truths"]:
-        wrong = [n for n, v in truth["fields"].items() if (why["output"] or {}).get(n) != v]
+        answered = why["output"] or {}
+        wrong = [n for n, v in truth["fields"].items() if answered.get(n) != v]
         verdict = "the answer was wrong in " + " and ".join(wrong) if wrong else "the answer was right"
+        verdict = verdict if answered else "there was no answer to compare it with"
         sentences.append(f"Later {truth['source']} reported {_values(truth['fields'])}: {verdict}.")
     if why["status"] == "escalated" and why["due"]:
         sentences.append(f"A person has until {_when(why['due'])}.")
-    return " ".join(sentences)
+    return _printable(" ".join(sentences))
 
 
 def tell(why: Mapping[str, Any], reader: Reader) -> str:
     """Return the whole story for one kind of reader."""
-    if reader == "person":
-        return "\n".join(_for_person(why))
-    lines = [*_for_operator(why)]
+    lines = [*(_for_person(why) if reader == "person" else _for_operator(why))]
     if reader == "auditor":
         lines += ["", *_for_auditor(why)]
-    return "\n".join(lines)
+    return "\n".join(map(_printable, lines))
 
 
 def _for_person(why: Mapping[str, Any]) -> Iterator[str]:
@@ -50,9 +52,11 @@ def _for_person(why: Mapping[str, Any]) -> Iterator[str]:
         yield f"The answer is: {_values(why['output'])}."
         who = "A person" if _by_person(why) else "A computer program"
         yield f"{who} decided this on {_when(why['at'])}."
-        reasons = [r for r in why["reasons"] if r and not _by_person(why)]
+        reasons = _plain_reasons(why)
         if reasons and not why["degraded"]:
-            yield f"The reason given: {'; '.join(reasons)}."
+            yield f"The reason given: {'; '.join(reasons).rstrip('.')}."
+        if why["degraded"]:
+            yield "It is a precaution: no better answer was possible at that time."
     elif why["status"] == "escalated":
         yield "It is not answered yet: a person will look at it."
         if why["due"]:
@@ -68,7 +72,7 @@ def _for_operator(why: Mapping[str, Any]) -> Iterator[str]:
     yield f"{why['decision']} version {why['version']}" + (f", {why['key']}" if why["key"] else "")
     yield f"record {why['record_id']}"
     yield ""
-    yield why["summary"]
+    yield from wrap(why["summary"], width=_WIDTH)
     yield ""
     yield "What was given"
     yield from (f"  {name}: {_short(value)}" for name, value in _items(why["input"]))
@@ -120,24 +124,24 @@ def _ending(why: Mapping[str, Any]) -> str:
         if len(settled) > 1 and not why["reviews"]:
             parts = "; ".join(_share(attempt) for attempt in settled)
             return f"The answer was {_values(why['output'])}. {parts}."
-        how = f": {'; '.join(because)}" if because else ""
+        how = f": {'; '.join(because).rstrip('.')}" if because else ""
         sure = "" if why["confidence"] in (None, 1.0) else f", {why['confidence']:.0%} sure"
         return f"The answer was {_values(why['output'])}, given by {_who(why['decider'])}{sure}{how}."
     if why["status"] == "escalated":
-        return f"It was passed to a person: {why['reason']}."
+        return f"It was passed to a person: {why['reason'].rstrip('.')}."
     if why["status"] == "refused":
-        return f"It was refused: {why['reason']}."
-    return f"No decider could answer it: {why['reason']}."
+        return f"It was refused: {why['reason'].rstrip('.')}."
+    return f"No decider could answer it: {why['reason'].rstrip('.')}."
 
 
 def _share(attempt: Mapping[str, Any]) -> str:
     """Say which fields an attempt settled, where several deciders share an answer."""
-    return f"{_who(attempt['decider'])} gave {' and '.join(attempt['settled'])} ({attempt['reason']})"
+    return f"{_who(attempt['decider'])} gave {' and '.join(attempt['settled'])} ({attempt['reason'].rstrip('.')})"
 
 
 def _passed_over(attempt: Mapping[str, Any]) -> str:
     who = _who(attempt["decider"])
-    reason = f" ({attempt['reason']})" if attempt.get("reason") else ""
+    reason = f" ({attempt['reason'].rstrip('.')})" if attempt.get("reason") else ""
     verbs = {
         "abstained": "had nothing to say",
         "rejected": "proposed " + _values(attempt.get("output") or {}) + ", which was not accepted",
@@ -188,7 +192,19 @@ def _proof(proof: Mapping[str, Any]) -> str:
 
 
 def _by_person(why: Mapping[str, Any]) -> bool:
-    return str(why["decider"]).startswith("person")
+    return str(why["decider"]).startswith("person:")
+
+
+def _plain_reasons(why: Mapping[str, Any]) -> list[str]:
+    """Return the reasons that their authors wrote, without a decider's name and what a mistake costs."""
+    stock = {"", *(f"{str(a['decider']).partition('@')[0]} chose it" for a in why["attempts"])}
+    told = [reason.partition("; expected cost of error")[0] for reason in why["reasons"]]
+    return [reason for reason in told if reason not in stock and not _by_person(why)]
+
+
+def _printable(line: str) -> str:
+    """Return one line that cannot move a cursor, turn text around or forge a second line."""
+    return "".join(c if c.isprintable() or c in _JOINERS else " " if c.isspace() else "\ufffd" for c in line)
 
 
 def _who(made_by: str | None) -> str:

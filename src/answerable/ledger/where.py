@@ -9,8 +9,8 @@
 
 A VALUE is a word or is quoted ('a b', "a b"); `~` means "contains", with case. `latency` takes durations
 (200ms), `cost` money (0.05), `at` times (2026-11-22, 2026-11-22T10:00Z, 2d ago). A comparison with a missing
-value is false, and `not` of it true: every node of the SQL is TRUE or FALSE, never NULL, on SQLite, PostgreSQL
-and DuckDB.
+value is false, and `not` of it true: every node of the SQL is TRUE or FALSE and never NULL, on SQLite,
+PostgreSQL and DuckDB.
 """
 
 import re

@@ -182,7 +182,7 @@ class _Writer:
         where = home.signing_key
         kept = where.startswith("file:") and (home.folder / where[5:]).parent == home.folder / "secrets"
         if not kept:
-            yield f"the signing key: it is outside of the home, at {where}"
+            yield f"the signing key: it is not in secrets/, but at {where}"
 
     def _manifest(
         self, taken: Copied, formats: Mapping[str, int], *, keys: bool, left_out: list[str]

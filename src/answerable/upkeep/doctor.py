@@ -16,7 +16,7 @@ from answerable.errors import AnswerableError
 from answerable.home import Home, open_home
 from answerable.ledger import sqlite
 from answerable.ledger.keys import load_signer
-from answerable.ledger.note import open_note
+from answerable.ledger.note import VerifierKey, open_note
 from answerable.ledger.seal import ENTRIES
 from answerable.state.roles import ROLES
 from answerable.upkeep.store import HEAD, Store
@@ -260,8 +260,9 @@ def _signature(patient: _Patient) -> Iterator[Check]:
     home = patient.home
     signer = load_signer(home.origin, home.signing_key, home.folder, patient.env)
     ((note,),) = patient.store.rows("SELECT note FROM head")
-    open_note(note, [signer.verifier])
-    yield Check(name="signing key", state="ok", what=f"{home.signing_key} signed the head of the log")
+    # After a change of the key the head is the old one's until the next entry.
+    open_note(note, [signer.verifier, *map(VerifierKey.parse, home.earlier_keys)])
+    yield Check(name="signing key", state="ok", what=f"{home.signing_key}; the head of the log is signed")
 
 
 def _clock(patient: _Patient) -> Iterator[Check]:

@@ -12,8 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from answerable import formats
-from answerable.errors import HomeError, InputError, NewerHome, UsageError
-from answerable.home import HOME_FILE, Home, open_home, write_home
+from answerable.errors import AnswerableError, HomeError, InputError, NewerHome, UsageError
+from answerable.home import HOME_FILE, Home, open_home, refuse_password, write_home
+from answerable.ledger.durable import flush_folder
 from answerable.upkeep.backup import MANIFEST, Manifest, Member, Progress, opened, read_manifest
 from answerable.upkeep.store import Store
 from answerable.upkeep.stores import store_of
@@ -43,6 +44,7 @@ def restore(
     its id and keys: two of them that go on writing would sign two different logs, so stop the old one
     first. Raises InputError if the backup is damaged, HomeError if the folder or the database is in use.
     """
+    refuse_password(journal or "")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise HomeError(f"{folder} is not empty", next_step="name a new or empty folder; nothing is replaced")
     with opened(archive) as tar:
@@ -120,6 +122,9 @@ def _unpack(
             if progress is not None:
                 progress(done, todo)
         store.load(staging / "journal", manifest.formats["state"])
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir():
+            flush_folder(path)
     write_home(home, manifest.formats)
     return home
 
@@ -174,5 +179,5 @@ def _verified(home: Home, manifest: Manifest) -> Restored:
     try:
         with Workspace(home.folder) as workspace:
             return Restored(home=home, manifest=manifest, report=workspace.ledger.verify())
-    except HomeError as exc:  # no keys in the backup, or an older state: the home is there all the same
+    except AnswerableError as exc:  # no keys in the backup, say, or an older state: the home is there
         return Restored(home=home, manifest=manifest, report=None, note=f"{exc.what}; {exc.next_step}")

@@ -9,6 +9,11 @@ down_revision = None
 
 def upgrade() -> None:
     """Make the tables."""
+    _cases()
+    _work()
+
+
+def _cases() -> None:
     op.create_table(
         "definition",
         sa.Column("decision", sa.String(64), primary_key=True),
@@ -43,6 +48,9 @@ def upgrade() -> None:
         sa.Column("resolution", sa.LargeBinary),
     )
     op.create_index("pending_due", "pending", ["state", "due"])
+
+
+def _work() -> None:
     op.create_table(
         "segment",
         sa.Column("lo", sa.BigInteger, primary_key=True),

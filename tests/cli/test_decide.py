@@ -1,0 +1,493 @@
+"""`decide` takes a table of cases, records each one, and says what became of every row."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CASES = "number,body\n0012,I was hacked\n0013,hello\n"
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_shape_of_the_summary(cli: Any) -> None:
+    """Others build on it: keys may be added, not renamed."""
+    cli.write("cases.csv", CASES)
+    ran = cli("decide", "decision.py:route", "cases.csv", "--json")
+
+    assert ran.code == 0
+    assert ran.json == {
+        "cases": 2,
+        "outcomes": {"answered": 2, "escalated": 0, "refused": 0, "failed": 0},
+        "deciders": {"hacked": 1, "default": 1},
+        "degraded": 1,
+        "rejected": [],
+        "rows": 2,
+        "replayed": 0,
+        "resumed": 0,
+        "truths": 0,
+    }
+
+
+def test_the_result_has_one_row_a_case(cli: Any) -> None:
+    """With the record id, who decided, how sure, and the answer's fields."""
+    cli.write("cases.csv", CASES)
+    cli("decide", "decision.py:route", "cases.csv", "-o", "out.csv")
+    rows = _rows(cli.folder / "out.csv")
+
+    assert list(rows[0]) == [
+        *("line", "record_id", "outcome", "decider", "confidence", "degraded"),
+        *("answer.urgency", "answer.paid"),
+    ]
+    assert [row["line"] for row in rows] == ["2", "3"]
+    assert [row["answer.urgency"] for row in rows] == ["high", "low"]
+    assert [row["degraded"] for row in rows] == ["", "default"]
+    assert rows[0]["decider"].startswith("hacked@")
+    assert cli("why", rows[0]["record_id"], "--json").json["input"]["number"] == "0012"
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet"])
+def test_the_result_can_be_jsonl_or_parquet(cli: Any, name: str) -> None:
+    """The end of the name says which."""
+    cli.write("cases.csv", CASES)
+
+    assert cli("decide", "decision.py:route", "cases.csv", "-o", name).code == 0
+    assert (cli.folder / name).stat().st_size > 0
+
+
+def test_the_result_ends_must_be_known(cli: Any) -> None:
+    """Before a case is decided, not after."""
+    cli.write("cases.csv", CASES)
+    ran = cli("decide", "decision.py:route", "cases.csv", "-o", "out.xml")
+
+    assert ran.code == 2
+    assert cli("records").out == ""
+
+
+def test_a_person_reads_a_table_and_a_decider_that_prints_does_not_spoil_it(cli: Any) -> None:
+    """Standard output is the result alone."""
+    cli.write("cases.csv", CASES)
+    ran = cli("decide", "decision.py:route", "cases.csv")
+
+    assert "answered" in ran.out
+    assert "a decider that prints" not in ran.out
+    assert "a decider that prints" in ran.err
+
+
+# -- columns -----------------------------------------------------------------------------------------
+
+
+def test_columns_are_matched_loosely_and_others_are_told_and_ignored(cli: Any) -> None:
+    """Case, spaces and signs do not count; one note names what is not used."""
+    cli.write("cases.csv", "NUMBER;Body ;A Mount;Extra\n1;hi;2.5;x\n")
+    ran = cli("decide", "decision.py:route", "cases.csv")
+    given = cli("why", "last", "--json").json["input"]
+
+    assert given == {"number": "1", "body": "hi", "amount": 2.5, "tags": []}
+    assert "ignored: Extra" in ran.err
+
+
+def test_a_missing_column_is_one_error_before_any_case_is_run(cli: Any) -> None:
+    """It says what is there and how to name the column."""
+    cli.write("cases.csv", "number,text\n1,hi\n")
+    ran = cli("decide", "decision.py:route", "cases.csv")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert "'body'" in ran.err and "'text'" in ran.err
+    assert "--column body=COLUMN" in ran.err
+    assert not (cli.folder / "home").exists()
+    assert cli("decide", "decision.py:route", "cases.csv", "--column", "body=text").code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--column=body", "is not FIELD=COLUMN"),
+        ("--column=bdy=text", "did you mean 'body'?"),
+        ("--column=body=txt", "did you mean 'text'?"),
+        ("--truth=urgncy=text", "did you mean 'urgency'?"),
+        ("--max-rejected=many", "write it as 5% or 20"),
+        ("--max-rejected=101%", "write it as 5% or 20"),
+        ("--principal=ann@example.com", "not an opaque id"),
+        ("--concurrency=0", "concurrency"),
+        ("--query=SELECT 1", "a query needs a database"),
+        ("--resume", "name it with -o OUT"),
+    ],
+)
+def test_a_bad_option_is_answered_with_what_is_meant(cli: Any, option: str, said: str) -> None:
+    """Exit code 2 and two lines."""
+    cli.write("cases.csv", "number,text,body\n1,hi,ho\n")
+    ran = cli("decide", "decision.py:route", "cases.csv", option)
+
+    assert ran.code == 2
+    assert said in ran.err
+    assert ran.out == ""
+
+
+def test_two_columns_that_could_be_one_field_are_not_guessed_between(cli: Any) -> None:
+    """The user says which."""
+    cli.write("cases.csv", "number,Body,BODY\n1,hi,ho\n")
+
+    assert "--column body=COLUMN" in cli("decide", "decision.py:route", "cases.csv").err
+
+
+def test_empty_cells_are_left_out_but_for_texts(cli: Any) -> None:
+    """A field with a default gets it; a text may be empty."""
+    cli.write("cases.csv", "number,body,amount\n1,,\n")
+    cli("decide", "decision.py:route", "cases.csv")
+
+    assert cli("why", "last", "--json").json["input"] == {
+        "number": "1",
+        "body": "",
+        "amount": None,
+        "tags": [],
+    }
+
+
+def test_a_cell_may_hold_a_json_list(cli: Any) -> None:
+    """Where the field is a list or a record."""
+    cli.write("cases.csv", 'number,body,tags\n1,hi,"[""a"",""b""]"\n')
+    cli("decide", "decision.py:route", "cases.csv")
+
+    assert cli("why", "last", "--json").json["input"]["tags"] == ["a", "b"]
+
+
+def test_json_rows_name_their_own_columns(cli: Any) -> None:
+    """A row without a field that has a default is fine, one without a required field is rejected."""
+    cli.write(
+        "cases.jsonl", '{"number":"1","Body":"hi"}\n{"number":"2","body":"ho","amount":1}\n{"number":"3"}\n'
+    )
+    ran = cli("decide", "decision.py:route", "cases.jsonl", "--json", "--max-rejected", 1)
+
+    assert ran.code == 0
+    assert ran.json["outcomes"]["answered"] == 2
+    assert ran.json["rejected"] == [{"line": 3, "error": "body: Field required"}]
+
+
+def test_a_database_is_read_by_a_query(cli: Any) -> None:
+    """A number in a column is taken as the text that the field is."""
+    with sqlite3.connect(cli.folder / "cases.db") as database:
+        database.execute("CREATE TABLE ticket (number INTEGER, body TEXT)")
+        database.execute("INSERT INTO ticket VALUES (12, 'hi'), (13, 'ho')")
+    database.close()
+    query = "SELECT * FROM ticket WHERE number > 12"
+    ran = cli("decide", "decision.py:route", "sqlite:///cases.db", "--query", query, "--json")
+
+    assert ran.json["cases"] == 1
+    assert cli("why", "--key", "13", "--json").json["input"]["number"] == "13"
+
+
+# -- bad rows ----------------------------------------------------------------------------------------
+
+
+def test_a_bad_row_is_named_with_its_line_and_stops_nobody(cli: Any) -> None:
+    """An invalid one is recorded as refused too; one that cannot be read never becomes a case."""
+    rows = "".join(f"{n},fine,1\n" for n in range(40))
+    cli.write("cases.csv", f"number,body,amount\n{rows}x,hi,abc\ny,hi\nz,hi,nan\nlast,hi,1\n")
+    ran = cli("decide", "decision.py:route", "cases.csv", "--json", "--max-rejected", "10%")
+
+    assert ran.code == 0
+    assert ran.json["rows"] == 44
+    assert ran.json["cases"] == 43
+    assert ran.json["outcomes"] == {"answered": 41, "escalated": 0, "refused": 2, "failed": 0}
+    assert [one["line"] for one in ran.json["rejected"]] == [42, 43, 44]
+    assert ran.json["rejected"][0]["error"].startswith("amount: Input should be a valid number")
+    assert "not a finite number" in ran.json["rejected"][2]["error"]
+    assert "line 42: amount:" in ran.err
+
+
+def test_too_many_rejected_rows_fail_at_the_end(cli: Any) -> None:
+    """Every good row is decided all the same."""
+    cli.write("cases.csv", "number,body,amount\n1,hi,1\n2,hi,abc\n3,hi,1\n")
+    ran = cli("decide", "decision.py:route", "cases.csv", "--json")
+
+    assert ran.code == 1
+    assert ran.json["outcomes"]["answered"] == 2
+    assert "1 of 3 rows were rejected" in ran.err
+
+
+def test_a_value_is_never_shown_in_an_error(cli: Any) -> None:
+    """It may be personal."""
+    cli.write("cases.csv", "number,body,amount\n1,hi,secret-value\n")
+    ran = cli("decide", "decision.py:route", "cases.csv", "--json")
+
+    assert "secret-value" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.csv", b"", "empty"),
+        ("empty.jsonl", b"", "no rows"),
+        ("zeros.csv", b"\x00" * 100, "zeros.csv"),
+        ("list.json", b"[1, 2", "not a valid JSON list"),
+        ("cases.doc", b"x", "has no known kind"),
+        ("twice.csv", b"number,number\n1,2\n", "more than once"),
+    ],
+)
+def test_a_file_that_is_no_table_is_one_clear_error(cli: Any, name: str, content: bytes, said: str) -> None:
+    """Exit code 2, the file's name, two lines at the end."""
+    cli.write(name, content)
+    ran = cli("decide", "decision.py:route", name)
+
+    assert ran.code == 2
+    assert said in ran.err
+    assert ran.err.splitlines()[-1].startswith("  next: ")
+
+
+def test_a_missing_file_is_told_with_the_nearest_name(cli: Any) -> None:
+    """Before a home is made."""
+    cli.write("cases.csv", CASES)
+    ran = cli("decide", "decision.py:route", "case.csv")
+
+    assert ran.code == 2
+    assert "did you mean 'cases.csv'" in ran.err
+    assert not (cli.folder / "home").exists()
+
+
+def test_a_table_with_a_header_only_has_no_cases(cli: Any) -> None:
+    """A day on which nothing happened is no error."""
+    cli.write("cases.csv", "number,body\n")
+    ran = cli("decide", "decision.py:route", "cases.csv", "--json")
+
+    assert (ran.code, ran.json["cases"]) == (0, 0)
+
+
+def test_a_file_that_is_not_utf8_is_read_and_told(cli: Any) -> None:
+    """As Excel writes it."""
+    cli.write("cases.csv", "number;body\n1;Gr\xfc\xdfe\n".encode("cp1252"))
+    ran = cli("decide", "decision.py:route", "cases.csv")
+
+    assert cli("why", "last", "--json").json["input"]["body"] == "Gr\xfc\xdfe"
+    assert "cp1252" in ran.err
+
+
+def test_a_cell_of_ten_megabytes_is_decided(cli: Any) -> None:
+    """It is recorded, and shown short."""
+    cli.write("cases.csv", b"number,body\n1," + b"x" * 10_000_000 + b"\n2,hi\n")
+    ran = cli("decide", "decision.py:route", "cases.csv", "--json")
+
+    assert ran.json["outcomes"]["answered"] == 2
+    assert len(cli("why", "--key", "1").out) < 5_000
+
+
+def test_a_cell_too_large_for_a_record_is_rejected_alone(cli: Any) -> None:
+    """The rest is decided."""
+    large = ("\N{SNOWMAN}" * 6_000_000).encode()
+    cli.write("cases.csv", b"number,body\n1," + large + b"\n2,hi\n")
+    ran = cli("decide", "decision.py:route", "cases.csv", "--json", "--max-rejected", 1)
+
+    assert ran.json["outcomes"]["answered"] == 1
+    assert [one["line"] for one in ran.json["rejected"]] == [2]
+
+
+def test_nan_a_lone_surrogate_and_nul_are_contained(cli: Any) -> None:
+    """NaN and half a character are rejected with their line; NUL is a character like others or rejected."""
+    lines = [
+        b'{"number":"1","body":"hi","amount":NaN}',
+        b'{"number":"2","body":"\\ud800"}',
+        b'{"number":"3","body":"a\\u0000b"}',
+        b'{"number":"4","body":"fine"}',
+    ]
+    cli.write("cases.jsonl", b"\n".join(lines) + b"\n")
+    ran = cli("decide", "decision.py:route", "cases.jsonl", "--json", "--max-rejected", "100%")
+    lines_rejected = [one["line"] for one in ran.json["rejected"]]
+
+    assert ran.code == 0
+    assert lines_rejected[:2] == [1, 2] and 4 not in lines_rejected
+    assert cli("why", "--key", "4").code == 0
+
+
+def test_the_same_id_twice_is_answered_once(cli: Any) -> None:
+    """The second row gets what the first one recorded."""
+    cli.write("cases.csv", "number,body\n7,hi\n7,hi\n")
+    ran = cli("decide", "decision.py:route", "cases.csv", "-o", "out.csv", "--json")
+    rows = _rows(cli.folder / "out.csv")
+
+    assert ran.json["replayed"] == 1
+    assert rows[0]["record_id"] == rows[1]["record_id"]
+    assert cli("records", "--json").out.count("\n") == 1
+
+
+def test_the_same_id_with_another_input_is_rejected(cli: Any) -> None:
+    """It is named with its line; nothing is recorded for it."""
+    cli.write("cases.csv", "number,body\n7,hi\n7,ho\n8,hi\n")
+    ran = cli("decide", "decision.py:route", "cases.csv", "--json", "--max-rejected", "50%")
+
+    assert ran.code == 0
+    assert ran.json["cases"] == 2
+    assert ran.json["rejected"][0]["line"] == 3
+    assert "another input" in ran.json["rejected"][0]["error"]
+
+
+def test_a_decider_that_raises_is_an_attempt_and_not_an_error(cli: Any) -> None:
+    """The next decider answers, and the answer is marked."""
+    cli.write("cases.csv", "number,body\n1,explode\n")
+    ran = cli("decide", "decision.py:route", "cases.csv", "--json")
+
+    assert ran.code == 0
+    assert (ran.json["outcomes"]["answered"], ran.json["degraded"]) == (1, 1)
+
+
+def test_a_changed_definition_needs_a_new_version_or_dev(cli: Any) -> None:
+    """The record must say by what it was decided."""
+    cli.write("cases.csv", CASES)
+    cli("decide", "decision.py:route", "cases.csv")
+    changed = (cli.folder / "decision.py").read_text().replace("How urgent", "How very urgent")
+    cli.write("later.py", changed)
+    cli.write("more.csv", "number,body\n99,hi\n")
+    ran = cli("decide", "later.py:route", "more.csv")
+
+    assert ran.code == 2
+    assert "it differs in question" in ran.err
+    assert cli("decide", "later.py:route", "more.csv", "--dev").code == 0
+
+
+def test_memory_keeps_nothing(cli: Any) -> None:
+    """A dry run."""
+    cli.write("cases.csv", CASES)
+    ran = cli("decide", "decision.py:route", "cases.csv", "--home", "memory:", "--json")
+
+    assert ran.json["cases"] == 2
+    assert not (cli.folder / "home").exists()
+
+
+# -- truth -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("column", "options"),
+    [("truth.urgency", ()), ("truth_urgency", ()), ("Right", ("--truth", "urgency=Right"))],
+)
+def test_truth_columns_are_recorded_after_the_decision(
+    cli: Any, column: str, options: tuple[str, ...]
+) -> None:
+    """An empty cell says nothing; a value that cannot be is rejected with its line."""
+    cli.write("cases.csv", f"number,body,{column}\n1,hi,high\n2,hi,\n3,hi,nonsense\n")
+    ran = cli("decide", "decision.py:route", "cases.csv", "--json", "--max-rejected", 1, *options)
+
+    assert ran.json["truths"] == 1
+    assert ran.json["outcomes"]["answered"] == 3
+    assert ran.json["rejected"][0]["line"] == 4
+    assert ran.json["rejected"][0]["error"].startswith("truth: urgency cannot be")
+    assert cli("why", "--key", "1", "--json").json["truth"] == {"urgency": "high"}
+
+
+def test_the_truth_of_a_replayed_case_is_not_recorded_twice(cli: Any) -> None:
+    """The same file again changes nothing."""
+    cli.write("cases.csv", "number,body,truth.urgency\n1,hi,high\n")
+    cli("decide", "decision.py:route", "cases.csv")
+    ran = cli("decide", "decision.py:route", "cases.csv", "--json")
+
+    assert (ran.json["replayed"], ran.json["truths"]) == (1, 0)
+    assert len(cli("why", "last", "--json").json["truths"]) == 1
+
+
+# -- resuming ----------------------------------------------------------------------------------------
+
+
+def test_a_crash_doubles_no_case_that_the_world_knows_by_no_key(cli: Any, monkeypatch: Any) -> None:
+    """The job id beside OUT gives each line a key: what was recorded and not written answers again."""
+    from answerable.cli.results import Results
+
+    cli.write("cases.csv", "body\n" + "".join(f"text {n}\n" for n in range(10)))
+    write, count = Results.write, []
+
+    def crash(self: Results, line: int, outcome: Any) -> None:
+        count.append(line)
+        if len(count) > 4:
+            raise OSError(28, "No space left on device", "out.csv.partial")
+        write(self, line, outcome)
+
+    monkeypatch.setattr(Results, "write", crash)
+    ran = cli("decide", "decision.py:plain", "cases.csv", "-o", "out.csv")
+    assert ran.code == 2
+    assert "No space left" in ran.err and "--resume" in ran.err
+    assert (cli.folder / "out.csv.job").exists()
+    with (cli.folder / "out.csv.partial").open("ab") as file:
+        file.write(b"7,0190-torn,answ")
+    recorded = cli("records", "--json").out.count("\n")
+    assert recorded > 4
+
+    monkeypatch.setattr(Results, "write", write)
+    assert "--resume" in cli("decide", "decision.py:plain", "cases.csv", "-o", "out.csv").err
+    ran = cli("decide", "decision.py:plain", "cases.csv", "-o", "out.csv", "--resume", "--json")
+
+    assert ran.code == 0
+    assert ran.json["cases"] == 10
+    assert (ran.json["resumed"], ran.json["replayed"]) == (4, recorded - 4)
+    rows = _rows(cli.folder / "out.csv")
+    assert [row["line"] for row in rows] == [str(n) for n in range(2, 12)]
+    assert len({row["record_id"] for row in rows}) == 10
+    assert cli("records", "--json").out.count("\n") == 10
+    assert sorted(path.name for path in cli.folder.glob("out.*")) == ["out.csv"]
+
+
+def test_resuming_a_finished_run_decides_nothing(cli: Any) -> None:
+    """It may be repeated."""
+    cli.write("cases.csv", "body\nhi\nho\n")
+    cli("decide", "decision.py:plain", "cases.csv", "-o", "out.csv")
+    before = (cli.folder / "out.csv").read_bytes()
+    ran = cli("decide", "decision.py:plain", "cases.csv", "-o", "out.csv", "--resume", "--json")
+
+    assert (ran.json["cases"], ran.json["resumed"]) == (2, 2)
+    assert (cli.folder / "out.csv").read_bytes() == before
+
+
+SLOW = """
+import time
+from decision import Keyless, Route, decision
+import answerable as ans
+
+def slow(case):
+    time.sleep(0.05)
+    return ans.Answer(Route(urgency="low"), confidence=1.0)
+
+route = decision("slow", Keyless, [ans.model(slow, version="1")])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process there")
+def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(cli: Any) -> None:
+    """Each recorded case is in the result, and the rest follows with --resume."""
+    cli.write("slow.py", SLOW)
+    cli.write("cases.csv", "body\n" + "hi\n" * 400)
+    command = [
+        sys.executable,
+        "-m",
+        "answerable.cli.app",
+        "decide",
+        "slow.py:route",
+        "cases.csv",
+        "-o",
+        "out.csv",
+    ]
+    process = subprocess.Popen(
+        [*command, "--concurrency", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    partial = cli.folder / "out.csv.partial"
+    deadline = time.monotonic() + 60
+    while not (cli.folder / "home" / "home.toml").exists() or not partial.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "--resume" in err and "Traceback" not in err
+    done = len(_rows(partial))
+    assert 0 < done < 400
+    assert cli("records", "--json", "--limit", 0).out.count("\n") == done

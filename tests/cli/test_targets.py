@@ -1,0 +1,116 @@
+"""A decision is found by module or file and attribute, or by the project's name; errors name the place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def test_a_decision_is_found_by_file_and_by_module(cli: Any) -> None:
+    """Both forms load the same thing from the working directory."""
+    assert cli("check", "decision.py:route", "--json").json["name"] == "route-ticket"
+    assert cli("check", "decision:route", "--json").json["name"] == "route-ticket"
+
+
+def test_check_tells_the_decision_in_words(cli: Any) -> None:
+    """Question, owner, stakes, deciders in order, key, subjects and what nobody classified."""
+    out = cli("check", "decision.py:route").out
+
+    assert "How urgent is this ticket?" in out
+    assert "support-ops" in out
+    assert "1. hacked" in out and "2. default" in out
+    assert "key           number" in out
+    assert "unclassified  body, tags" in out
+
+
+def test_check_runs_nothing_and_makes_no_home(cli: Any) -> None:
+    """It is safe in any folder."""
+    cli("check", "decision.py:route")
+
+    assert not (cli.folder / "home").exists()
+
+
+def test_the_projects_only_decision_needs_no_name(cli: Any) -> None:
+    """The project file names it, also from a folder below."""
+    cli.write("answerable.toml", 'decisions = ["decision.py:route"]\n')
+
+    assert cli("check", "--json").json["name"] == "route-ticket"
+    assert cli("check", "route", "--json").json["name"] == "route-ticket"
+
+
+def test_of_several_decisions_one_has_to_be_named(cli: Any) -> None:
+    """Nothing is guessed."""
+    cli.write("answerable.toml", '[decisions]\na = "decision.py:route"\nb = "decision.py:plain"\n')
+    ran = cli("check")
+
+    assert ran.code == 2
+    assert "2 decisions (a, b)" in ran.err
+    assert "did you mean 'a'" in cli("check", "aa").err
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("decision.py:rout", "did you mean 'route'?"),
+        ("decision.py:STAKES", "is a Stakes, no Decision"),
+        ("decision.py", "add it: decision.py:NAME"),
+        ("decision.py:", "is not `module:attribute`"),
+        (":route", "is not `module:attribute`"),
+        ("decision.py:route ticket", "is not `module:attribute`"),
+        ("decision.py:1", "is not `module:attribute`"),
+        ("a b:c", "'a b' is no module name"),
+        ("decison.py:route", "did you mean 'decision.py'?"),
+        ("nowhere:route", "no module is named 'nowhere'"),
+        ("no/such/file.py:route", "no file"),
+        ("nothing", "no decision is named 'nothing'"),
+    ],
+)
+def test_a_bad_target_is_a_usage_error_that_helps(cli: Any, target: str, said: str) -> None:
+    """Exit code 2, two lines, and what to write instead."""
+    ran = cli("check", target)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert ran.err.splitlines()[1].startswith("  next: ")
+    assert len(ran.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("x = 1\n1 / 0\n", "bad.py, line 2: ZeroDivisionError: division by zero"),
+        ("def f(:\n", "bad.py, line 1: SyntaxError"),
+        ("import nothing_of_that_name\n", "bad.py, line 1: ModuleNotFoundError"),
+        ("raise SystemExit(0)\n", "bad.py, line 1: SystemExit"),
+        ("import json\njson.loads('x')\n", "bad.py, line 2: JSONDecodeError"),
+        (
+            "import answerable as ans\n\nans.Stakes('usd', wrong=1, review=1)\n",
+            "bad.py, line 3: currency 'usd' is not a code",
+        ),
+    ],
+)
+def test_an_error_in_the_users_module_names_file_and_line(cli: Any, code: str, said: str) -> None:
+    """The user mends their line; they see no traceback of ours."""
+    cli.write("bad.py", code)
+    ran = cli("check", "bad.py:decision")
+
+    assert ran.code == 2
+    assert said in ran.err
+    assert len(ran.err.splitlines()) == 2
+
+
+def test_what_a_module_prints_is_not_in_the_result(cli: Any) -> None:
+    """Standard output holds one JSON object."""
+    cli.write("loud.py", "print('hello')\nfrom decision import route\n")
+    ran = cli("check", "loud.py:route", "--json")
+
+    assert ran.json["ok"] is True
+    assert "hello" in ran.err
+
+
+def test_a_file_named_like_a_loaded_module_is_still_loaded(cli: Any) -> None:
+    """A user's json.py is theirs."""
+    cli.write("json.py", "from decision import route\n")
+
+    assert cli("check", "json.py:route").code == 0
