@@ -4,6 +4,7 @@ import itertools
 import os
 import random
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,6 @@ def some_parts() -> dict[str, bytes]:
     }
 
 
-_bodies = [some_parts() for _ in range(BODIES)]
-
-
 def header(number: int, at: int) -> dict[str, Any]:
     """Return the header of the decision entry with this number. at: microseconds since 1970."""
     failed = number % 50 == 0
@@ -93,7 +91,12 @@ def header(number: int, at: int) -> dict[str, Any]:
 
 def bodies(number: int) -> dict[str, bytes]:
     """Return the part bodies of the entry with this number."""
-    return _bodies[number % BODIES]
+    return _body(number % BODIES)
+
+
+@cache
+def _body(which: int) -> dict[str, bytes]:
+    return some_parts()
 
 
 def sealed(number: int) -> dict[str, bytes]:

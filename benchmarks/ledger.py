@@ -21,12 +21,12 @@ def main() -> None:
         only=(str, None, f"only this row: {', '.join(ROWS)}"),
     )
     quick = given.quick
-    count = 100_000 if quick and given.entries == 1_000_000 else given.entries
+    count = 60_000 if quick and given.entries == 1_000_000 else given.entries
     rows: dict[str, Any] = {
         "append": lambda: append(6_000 if quick else 50_000, 1 if quick else 5),
         "append_postgres": lambda: append_postgres(3_000 if quick else 50_000, 1 if quick else 3),
-        "four_processes": lambda: four_processes(0.7 if quick else 3.0),
-        "seal": lambda: sealing(16_384 if quick else 131_072, 1 if quick else 3),
+        "four_processes": lambda: four_processes(0.5 if quick else 3.0),
+        "seal": lambda: sealing(8_192 if quick else 131_072, 1 if quick else 3),
         "large": lambda: large(count),
     }
     report = {name: row() for name, row in rows.items() if given.only in (None, name)}

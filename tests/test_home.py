@@ -6,8 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -438,15 +440,11 @@ AS_NOBODY = """
 
 
 @pytest.fixture
-def everybodys(tmp_path: Path) -> Path:
-    """A folder that another account can get at."""
-    if not ROOT and sys.platform == "win32":
-        pytest.skip("Windows has no modes")
-    import tempfile
-
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    return folder
+def everybodys() -> Iterator[Path]:
+    """A folder that another account can get at, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
 
 
 @pytest.mark.skipif(
@@ -465,7 +463,6 @@ class TestAnotherAccount:
 
         assert "journal" in told
         assert "can be written" in told
-        shutil.rmtree(everybodys)
 
     def test_a_home_that_may_not_be_looked_into_is_refused(self, everybodys: Path) -> None:
         """It is there, and nobody's business."""
@@ -475,7 +472,6 @@ class TestAnotherAccount:
         told = said(run(AS_NOBODY, folder))
 
         assert str(folder) in told
-        shutil.rmtree(everybodys)
 
     def test_a_home_cannot_be_made_where_nobody_may_write(self, everybodys: Path) -> None:
         """The error names the folder."""
@@ -483,7 +479,6 @@ class TestAnotherAccount:
 
         assert "cannot be made" in told
         assert not (everybodys / "home").exists()
-        shutil.rmtree(everybodys)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

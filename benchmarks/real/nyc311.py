@@ -23,10 +23,8 @@ import answerable as ans
 
 FILE = "tickets/nyc311_animal_requests.csv.gz"
 TRAIN_SHARE = 0.6
-_SEEN, _PURE = (
-    10,
-    0.98,
-)  # a descriptor settles the agency if so many had it, and so large a share of one agency
+# A descriptor settles the agency if so many requests had it, and so large a share of them went to one agency.
+_SEEN, _PURE = 10, 0.98
 
 
 class Call(BaseModel):

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -111,6 +112,15 @@ def refuse_password(journal: str) -> None:
             "the journal's URL holds a password, which would stand in home.toml",
             next_step='put the URL into the environment and name it: journal="env:NAME"',
         )
+
+
+def unmake_home(home: Home) -> None:
+    """Remove what `create_home` made of a home that could not be finished, so that it may be tried again."""
+    for path in home.folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != CREATE_LOCK:
+            path.unlink()
 
 
 def may_become_home(folder: Path) -> bool:

@@ -38,6 +38,7 @@ from answerable.home import (
     create_home,
     may_become_home,
     open_home,
+    unmake_home,
     write_home,
 )
 from answerable.ledger.entry import Filter, Unit, text_id
@@ -231,6 +232,7 @@ class Workspace:
             raise UsageError(
                 f"made_by is {made_by!r}", next_step='name the code and its version: "name@version"'
             )
+        word(made_by, what="made_by")
         given_answer = output if isinstance(output, Answer) else Answer(output)
         answer: Answer[Any] = Answer(
             given_answer.output,
@@ -369,13 +371,7 @@ class Workspace:
                     next_step="decide a case, or name another home",
                 )
             return bytes(newest[0].header["id"])
-        try:
-            case_id = UUID(str(record)).bytes
-        except ValueError:
-            raise UsageError(
-                f"{record!r} is no record id",
-                next_step='use the id that decide printed, "last", or --key KEY',
-            ) from None
+        case_id = _record_id(record)
         if self.ledger.get(case_id) is None:
             raise HomeError(
                 f"no record {record} is in the home {self.home.folder}",
@@ -435,7 +431,7 @@ class Workspace:
 
 def _open(folder: Path, journal: str | None, signing_key: str | None) -> tuple[Home, Journal, FileSigner]:
     """Open the home, or make it where the folder is new or empty; one process makes it, the others wait."""
-    if (folder / HOME_FILE).exists() or not may_become_home(folder):
+    if not may_become_home(folder):
         home = open_home(folder)
         if journal is not None and journal != home.journal:
             raise HomeError(
@@ -459,8 +455,12 @@ def _open(folder: Path, journal: str | None, signing_key: str | None) -> tuple[H
             home = create_home(
                 folder, journal=journal or "sqlite:journal.db", signing_key=signing_key or OWN_KEY
             )
-            opened = _connect(home, create=True)
-            write_home(home)
+            try:
+                opened = _connect(home, create=True)
+                write_home(home)
+            except BaseException:
+                unmake_home(home)
+                raise
             return home, *opened
     finally:
         turn.close()
@@ -484,16 +484,28 @@ def _principal(principal: str | Principal) -> Principal:
     return principal if isinstance(principal, Principal) else Principal(principal)
 
 
+def _record_id(record: Any) -> bytes:
+    try:
+        return UUID(str(record)).bytes
+    except ValueError:
+        raise UsageError(
+            f"{record!r} is no record id",
+            next_step='use the id that decide printed, "last", or --key KEY',
+        ) from None
+
+
 def _request(principal: str | Principal, key: str | None, deadline: float | None, **more: Any) -> Request:
     for name in more:
         if name not in ("purpose", "thread", "parent"):
             known = ("principal", "key", "deadline", "purpose", "thread", "parent")
             raise UsageError(f"decide knows no {name!r}", next_step=did_you_mean(name, known))
+        if more[name] is not None and name != "parent":
+            word(more[name], what=name)
     parent = more.pop("parent", None)
     return Request(
         principal=_principal(principal),
         key=None if key is None else str(key),
         deadline=None if deadline is None else seconds(deadline, what="deadline"),
-        parent=None if parent is None else UUID(parent).bytes,
+        parent=None if parent is None else _record_id(parent),
         **more,
     )

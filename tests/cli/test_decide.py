@@ -348,11 +348,20 @@ def test_a_changed_definition_needs_a_new_version_or_dev(cli: Any) -> None:
     changed = (cli.folder / "decision.py").read_text().replace("How urgent", "How very urgent")
     cli.write("later.py", changed)
     cli.write("more.csv", "number,body\n99,hi\n")
-    ran = cli("decide", "later.py:route", "more.csv")
+    ran = cli("decide", "later.py:route", "more.csv", "-o", "out.csv")
 
     assert ran.code == 2
     assert "it differs in question" in ran.err
+    assert not list(cli.folder.glob("out.csv*"))
     assert cli("decide", "later.py:route", "more.csv", "--dev").code == 0
+
+
+def test_a_new_home_is_never_made_silently(cli: Any) -> None:
+    """It may be a second one; the old one is not mentioned again."""
+    cli.write("cases.csv", CASES)
+
+    assert "a new home was made in" in cli("decide", "decision.py:route", "cases.csv").err
+    assert "home" not in cli("decide", "decision.py:route", "cases.csv").err
 
 
 def test_memory_keeps_nothing(cli: Any) -> None:

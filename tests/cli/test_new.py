@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -142,7 +143,7 @@ def _case(values: dict[str, Any]) -> Case[Any]:
     return Case(
         id="x",
         decision="d",
-        input=values,
+        input=SimpleNamespace(**values),
         principal=Principal("user:local"),
         purpose="p",
         key=None,
@@ -168,7 +169,7 @@ def test_a_number_is_cut_where_the_answer_changes() -> None:
         (("new", "2024"), "no name for a decision"),
         (("new", "there"), "is there already"),
         (("new", "x", "--from", "tickets.csv"), "go together"),
-        (("new", "x", "--from", "tickets.csv", "--target", "teem"), "did you mean 'Team'?"),
+        (("new", "x", "--from", "tickets.csv", "--target", "Teams"), "did you mean 'Team'?"),
         (("new", "x", "--from", "tickets.csv", "--target", "Ticket No"), "300 different values"),
         (("new", "x", "--from", "tickets.csv", "--target", "class"), "1 different values"),
         (("new", "x", "--from", "few.csv", "--target", "b"), "1 rows with a value"),
@@ -192,7 +193,7 @@ def test_names_that_a_model_cannot_have_are_changed(tmp_path: Path) -> None:
     """A column may be called anything."""
     path = tmp_path / "odd.csv"
     names = "class,copy,2024,Größe (cm),a b,A-B,model_x"
-    path.write_text(f"{names},y\n" + "".join(f"a,b,c,d,e,f,g,{'no yes'.split()[n % 2]}\n" for n in range(30)))
+    path.write_text(f"{names},y\n" + "".join(f"a,b,c,d,e,f,g,{['no', 'yes'][n % 2]}\n" for n in range(30)))
 
     assert [column.field for column in draft(str(path), "y").columns] == [
         *("class_", "copy_", "column_2024", "größe_cm", "a_b", "a_b_2", "model_x_")

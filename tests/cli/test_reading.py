@@ -18,7 +18,7 @@ NOW = 1_800_000_000 * MICRO
 def home(cli: Any) -> Any:
     """A home with three cases: one hacked, two not."""
     cli.write("cases.csv", "number,body\n1,hi\n2,ho\n3,I was hacked\n")
-    assert cli("decide", "decision.py:route", "cases.csv").code == 0
+    assert cli("decide", "decision.py:route", "cases.csv", "--concurrency", 1).code == 0
     return cli
 
 

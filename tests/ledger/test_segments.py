@@ -420,8 +420,9 @@ def test_postgres_is_sealed_in_the_same_way(postgres_url: str, tmp_path: Path) -
     journal = PostgresJournal(postgres_url, home=HOME, signer=Signer(), create=True)
     ledger = Ledger(journal, tmp_path, Signer(), [KEY], HOME)
     journal.submit(Unit(entries=[entry(number) for number in range(600)]))
-    text = 'not (label = "höchst" or confidence >= 0.02) and latency > 100ms and (decider ~ words or cost in (0, 1))'
-    where, params = compile_where(text + " and at > 2026-09-21 and degraded is none", now=START)
+    text = 'not (label = "höchst" or confidence >= 0.02) and (decider ~ words or cost in (0, 1))'
+    text += " and latency > 100ms and at > 2026-09-21 and degraded is none"
+    where, params = compile_where(text, now=START)
     wanted = Filter(where=where, params=params, limit=None)
     before, first = ledger.latest(wanted), ledger.get(entry_id(3))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from answerable.cli.homes import MEMORY, open_home
+from answerable.cli.homes import open_home
 from answerable.cli.options import Common, Json, command, group
 from answerable.cli.printing import note, progress, say, say_json, say_pairs, say_table
 from answerable.errors import InputError, UsageError
@@ -139,8 +139,7 @@ def _decided(decision: Any, source: str, options: DecideOptions) -> tuple["Tally
         cases = Cases(table, decision, named=named, truth=truth)
         _tell_columns(cases.columns.ignored, table.notes)
         workspace = stack.enter_context(open_home(options.home, make=True, dev=options.dev))
-        if options.home != MEMORY:
-            note(f"home {workspace.home.folder}")
+        workspace.book.register(decision)  # a changed definition is refused before a file is begun
         results = Results(options.out, decision, resume=options.resume)
         stop = stack.enter_context(stopping(lambda: note("stopping once what is in flight has ended")))
         step = stack.enter_context(progress("deciding"))

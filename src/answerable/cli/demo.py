@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from answerable.cli.options import Json, command
+from answerable.cli.printing import say_json
 from answerable.errors import UsageError, did_you_mean
 
-_DEMOS = {"support": "answerable.examples.support_tickets.demo"}
+_DEMOS = ("support",)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,9 +28,16 @@ def demo(options: DemoOptions) -> None:
     """Run the main job end to end on your machine: support tickets decided, explained and proved."""
     if options.name not in _DEMOS:
         raise UsageError(f"no demo is called {options.name!r}", next_step=did_you_mean(options.name, _DEMOS))
-    from importlib import import_module
+    from answerable.examples.support_tickets.demo import run
+    from answerable.examples.support_tickets.summary import show
 
-    import_module(_DEMOS[options.name]).run(options.out, options.seed, options.json)
+    summary = run(options.out, seed=options.seed)
+    if options.json:
+        say_json(summary)
+    else:
+        show(summary)
+    if not summary["verify"]["ok"]:
+        raise typer.Exit(1)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from answerable.cli.printing import note
 from answerable.errors import HomeError
 from answerable.home import HOME_FILE, choose_home
 
@@ -28,6 +29,11 @@ def open_home(home: str | None, *, make: bool = False, dev: bool = False) -> "Wo
     """Open a home. make: one that is not there yet is made; without it that is an error."""
     from answerable.workspace import Workspace
 
-    if home != MEMORY and not make:
-        home = str(home_folder(home))
-    return Workspace(home, dev=dev)
+    if home == MEMORY:
+        return Workspace(home, dev=dev)
+    folder = choose_home(home, os.environ, Path.cwd()) if make else home_folder(home)
+    is_new = not (folder / HOME_FILE).is_file()
+    workspace = Workspace(folder, dev=dev)
+    if is_new:
+        note(f"a new home was made in {workspace.home.folder}")  # never silently: it may be a second one
+    return workspace

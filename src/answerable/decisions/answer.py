@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import nan, prod
+from math import prod
 from numbers import Real
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from answerable.encoding import seconds
 from answerable.errors import UsageError
@@ -48,10 +48,9 @@ class Belief:
 
 def _probability(p: Any) -> float:
     """Return `p` as Python's float; a numpy scalar would not reach the database."""
-    told = float(p) if isinstance(p, Real) and not isinstance(p, bool) else nan
-    if not 0 <= told <= 1:
-        raise UsageError(f"a probability is {p!r}", next_step="give a number between 0 and 1")
-    return told
+    if isinstance(p, bool) or not isinstance(p, Real) or not 0 <= cast(float, p) <= 1:
+        raise UsageError(f"a probability is {str(p)[:50]!r}", next_step="give a number between 0 and 1")
+    return float(p)
 
 
 ASSERTED = Belief(p=1.0, measured="asserted")

@@ -27,8 +27,8 @@ class Principal:
     on_behalf_of: str | None = None
 
     def __post_init__(self) -> None:
-        for name in (self.id, self.on_behalf_of):
-            if name is not None and not (isinstance(name, str) and _ID.fullmatch(name)):
+        for name in (self.id, *(() if self.on_behalf_of is None else (self.on_behalf_of,))):
+            if not isinstance(name, str) or not _ID.fullmatch(name):
                 raise UsageError(
                     f"the principal {name!r} is not an opaque id",
                     next_step='use "kind:id", such as "service:web" or "user:4711", with no e-mail in it',

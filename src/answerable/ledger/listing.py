@@ -4,7 +4,8 @@ from typing import Any
 
 from answerable.ledger.entry import HEADER_NAMES, Filter
 
-_COLUMNS = ", ".join(f'"{name}"' for name in HEADER_NAMES)  # `at` is a word of DuckDB's own, so all are quoted
+# Quoted, because `at` is a word of DuckDB's own.
+_COLUMNS = ", ".join(f'"{name}"' for name in HEADER_NAMES)
 
 
 def list_query(table: str, wanted: Filter) -> tuple[str, list[Any]]:

@@ -48,15 +48,17 @@ def kept_checkpoints(folder: Path, keys: Sequence[VerifierKey]) -> list[Kept]:
 def keep_checkpoint(journal: Journal, folder: Path, keys: Sequence[VerifierKey]) -> Kept:
     """Keep the head's signed note in the home and return it; again for the same head is harmless.
 
-    Raises TamperFound, and keeps nothing, if the head is not the log's or does not extend all that are kept.
+    Raises TamperFound, and keeps nothing, if the head is not the log's or does not extend the newest kept.
     """
     head = journal.head()
     now = _of_head(head, keys)
     subtree = _tree(journal, folder / SEGMENTS, head)
     path = folder / CHECKPOINTS / checkpoint_name(now)
-    for kept in kept_checkpoints(folder, keys):
+    earlier = kept_checkpoints(folder, keys)
+    for kept in earlier:
         if kept.path == path and kept.checkpoint == now:
             return kept  # it may carry signatures of witnesses by now
+    for kept in earlier[-1:]:  # which was checked against those before it when it was kept
         _check_extends(kept, now, subtree)
     durable.write(path, head.note.encode())
     return Kept(checkpoint=now, note=head.note, path=path)

@@ -100,17 +100,14 @@ def _for_auditor(why: Mapping[str, Any]) -> Iterator[str]:
     yield f"  purpose {why['purpose']}, stage {why['stage']}, owner {why['definition'].get('owner')}"
     stakes = why["definition"].get("stakes")
     if stakes:
-        yield (
-            f"  stakes: severity {stakes['severity']}, a wrong field costs {stakes['wrong']} {stakes['currency']}, "
-            f"a review {stakes['review']} {stakes['currency']}"
-        )
+        wrong, review = (f"{stakes[n]} {stakes['currency']}" for n in ("wrong", "review"))
+        yield f"  stakes: severity {stakes['severity']}, a wrong field costs {wrong}, a review {review}"
     for name, value in sorted(why["versions"].items()):
         yield f"  {name}: {value}"
     for attempt in why["attempts"]:
         if attempt.get("expected_cost") is not None:
-            yield (
-                f"  {attempt['decider']}: expected cost of error {attempt['expected_cost'] / MICRO:.4f} {why['currency']}"
-            )
+            cost = f"{attempt['expected_cost'] / MICRO:.4f} {why['currency']}"
+            yield f"  {attempt['decider']}: expected cost of error {cost}"
     if why["proof"]["checkpoint"]:
         yield f"  checkpoint: {why['proof']['checkpoint']}"
     yield f"  index in the log: {why['proof']['index']} (counted from 0)"
@@ -136,7 +133,8 @@ def _ending(why: Mapping[str, Any]) -> str:
 
 def _share(attempt: Mapping[str, Any]) -> str:
     """Say which fields an attempt settled, where several deciders share an answer."""
-    return f"{_who(attempt['decider'])} gave {' and '.join(attempt['settled'])} ({attempt['reason'].rstrip('.')})"
+    fields, reason = " and ".join(attempt["settled"]), attempt["reason"].rstrip(".")
+    return f"{_who(attempt['decider'])} gave {fields} ({reason})"
 
 
 def _passed_over(attempt: Mapping[str, Any]) -> str:

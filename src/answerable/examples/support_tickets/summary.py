@@ -51,10 +51,12 @@ def _verdict(scores: Sequence[Mapping[str, Any]]) -> str:
     """Say what the whole decision saved or lost against the rule, and what it did to the urgent tickets."""
     whole, rule = scores[0], scores[1]
     saved = rule["cost"] - whole["cost"]
-    return (
-        f"Against the rule alone it {'saves' if saved >= 0 else 'loses'} {abs(saved):,.0f} USD over these tickets. "
-        f"{whole['high_precision']:.0%} of what it calls urgent is; it finds {whole['high_recall']:.0%} of what is."
-    )
+    verb = "saves" if saved >= 0 else "loses"
+    told = f"Against the rule alone it {verb} {abs(saved):,.0f} USD over these tickets."
+    if whole["high_precision"] is not None and whole["high_recall"] is not None:
+        right, found = whole["high_precision"], whole["high_recall"]
+        told += f" {right:.0%} of what it calls urgent is; it finds {found:.0%} of what is."
+    return told
 
 
 def _who(deciders: Mapping[str, int], tickets: int) -> Any:
