@@ -5,6 +5,7 @@ import contextvars
 import queue
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
@@ -25,9 +26,12 @@ class DeciderLeft(Exception):
     """A decider raised what may not travel further, such as SystemExit; the text names it."""
 
 
+_NEVER_FROM_A_FUTURE = (StopIteration, StopAsyncIteration, FutureCancelled)
+
+
 def _contained(exc: BaseException) -> Exception:
     """Return what a decider raised as an exception that cannot stop a loop, a thread or the program."""
-    if isinstance(exc, Exception) and not isinstance(exc, StopIteration | StopAsyncIteration):
+    if isinstance(exc, Exception) and not isinstance(exc, _NEVER_FROM_A_FUTURE):
         return exc
     left = DeciderLeft(f"{type(exc).__name__} {exc}".rstrip())
     left.__cause__ = exc
@@ -238,6 +242,8 @@ async def _bounded(decider: Decider, case: Case[Any], timeout: float) -> Any:
         raise _too_late(timeout, begun=True)
     if task.cancelled():  # by itself: the caller did not cancel
         raise DeciderLeft("CancelledError")
+    if (exc := task.exception()) is not None:
+        raise _contained(exc) from exc.__cause__
     return task.result()
 
 

@@ -209,3 +209,23 @@ def seconds(duration: float | str | timedelta, *, what: str = "duration") -> flo
     if not isfinite(value) or value <= 0:
         raise UsageError(f"{what} is {duration!r}", next_step="give a duration above zero")
     return value
+
+
+def moment(text: str, *, now: int) -> int:
+    """Return a time in microseconds since 1970.
+
+    text: "2d" before `now`, a date or a time; in UTC if it says nothing else.
+    Raises UsageError for another form.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+        return micros(at if at.tzinfo else at.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return now - round(seconds(text) * MICRO)
+    except UsageError:
+        raise UsageError(
+            f"{text!r} is no time",
+            next_step="write it as 2d or 4h, as 2026-01-31, or as 2026-01-31T12:00:00Z",
+        ) from None

@@ -47,7 +47,6 @@ class Home:
     id: bytes
     origin: str
     journal: str = "sqlite:journal.db"
-    segments: str = "segments"
     durability: str = "FULL"
     signing_key: str = OWN_KEY
     earlier_keys: tuple[str, ...] = ()  # verifier keys of signing keys that were in use before
@@ -162,7 +161,6 @@ def write_home(home: Home, numbers: Mapping[str, int] = FORMATS) -> None:
         f"id = {_quoted(home.id.hex())}\n"
         f"origin = {_quoted(home.origin)}   # names the log in checkpoints\n"
         f"journal = {_quoted(home.journal)}\n"
-        f"segments = {_quoted(home.segments)}\n"
         f"durability = {_quoted(home.durability)}   # FULL survives a power cut, NORMAL a crash\n"
         f'signing_key = {_quoted(home.signing_key)}   # or "env:NAME"; PEM, Ed25519\n'
         f"earlier_keys = {json.dumps(list(home.earlier_keys))}   # verifier keys of former signing keys\n\n"
@@ -207,7 +205,6 @@ def open_home(folder: Path, *, older: bool = False) -> Home:
             id=bytes.fromhex(data["id"]),
             origin=str(data["origin"]),
             journal=str(data["journal"]),
-            segments=str(data.get("segments", "segments")),
             durability=str(data.get("durability", "FULL")),
             signing_key=str(data.get("signing_key", OWN_KEY)),
             earlier_keys=tuple(map(str, data.get("earlier_keys", ()))),

@@ -14,12 +14,12 @@ from uuid import UUID
 from answerable.callers import AwaitingCaller, BlockingCaller, DaemonPool, step
 from answerable.casebook import Casebook, principal_data
 from answerable.casefile import Request
-from answerable.decisions.answer import Answer, Usage
+from answerable.decisions.answer import Answer, Usage, word
 from answerable.decisions.case import Principal
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Outcome
-from answerable.encoding import decode, seconds
+from answerable.encoding import decode, moment, seconds
 from answerable.errors import (
     AnswerableError,
     Denied,
@@ -41,7 +41,7 @@ from answerable.home import (
     unmake_home,
     write_home,
 )
-from answerable.ledger.entry import Filter, Unit, text_id
+from answerable.ledger.entry import Filter, Unit, readable, text_id
 from answerable.ledger.keys import FileSigner, Lookup, load_signer
 from answerable.ledger.ledger import Ledger
 from answerable.ledger.note import VerifierKey
@@ -323,28 +323,29 @@ class Workspace:
         decision: str | None = None,
         *,
         where: str | None = None,
-        since: int | None = None,
+        since: int | str | None = None,
         kinds: Sequence[str] = ("decision",),
         limit: int | None = 50,
         before: int | None = None,
     ) -> list[Mapping[str, Any]]:
-        """Return header fields of the newest entries, newest first, each with its `index`.
+        """Return header fields of the newest entries, newest first, each with its `record_id` and `index`.
 
         where: a condition such as `status = escalated and confidence < 0.8`. since: microseconds since
-        1970. before: only indexes below it, for the next page.
+        1970, or text such as "2d" or a date. before: only indexes below it, for the next page. Ids are
+        text, digests hex, times RFC 3339.
         """
         self._check_alive()
         condition, params = compile_where(where, now=self.clock.now()) if where else ("", ())
         wanted = Filter(
             kinds=tuple(kinds),
             decision=decision,
-            since=since,
+            since=moment(since, now=self.clock.now()) if isinstance(since, str) else since,
             before=before,
             where=condition,
             params=tuple(params),
             limit=limit,
         )
-        return [{"index": line.index, **line.header} for line in self.ledger.latest(wanted)]
+        return [readable(line) for line in self.ledger.latest(wanted)]
 
     def find(self, record: str | None, *, decision: str | None = None, key: str | None = None) -> bytes:
         """Return the case id of a record id, "last" or a key. Raises HomeError, naming this home, if none."""

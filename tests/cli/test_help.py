@@ -164,3 +164,21 @@ def test_a_reader_that_goes_away_is_no_failure(cli: Any) -> None:
 
     assert done.stdout.endswith("\n0\n")
     assert done.stderr == ""
+
+
+def test_the_demo_prints_its_summary_or_gives_it_as_json(cli: Any, monkeypatch: Any) -> None:
+    """Exit code 1 if its ledger does not verify; an unknown demo is answered with what was meant."""
+    asked: list[Any] = []
+
+    def run(out: Any, *, seed: int) -> dict[str, Any]:
+        asked.append((str(out), seed))
+        return {"verify": {"ok": seed == 7}}
+
+    monkeypatch.setattr("answerable.examples.support_tickets.demo.run", run)
+    monkeypatch.setattr("answerable.examples.support_tickets.summary.show", lambda summary: print("told"))
+
+    assert cli("demo").out == "told\n"
+    assert cli("demo", "support", "--json", "--out", "there").json == {"verify": {"ok": True}}
+    assert cli("demo", "--seed", 8).code == 1
+    assert asked == [("answerable-demo", 7), ("there", 7), ("answerable-demo", 8)]
+    assert "did you mean 'support'?" in cli("demo", "suport").err

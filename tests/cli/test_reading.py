@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from answerable.cli.reading import moment
-from answerable.encoding import MICRO
+from answerable.encoding import MICRO, moment
 from answerable.errors import UsageError
 
 NOW = 1_800_000_000 * MICRO

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 import answerable as ans
 from answerable.decisions.manifest import digest, manifest
 
-GOLDEN = "8e1f8ff68ce887b1f97d756e5c5a58bf5fabf2133b23c2e92ff48eec775696ba"
+GOLDEN = "47102892e09ce76c3e76d7d2274b11e6585c2c9757aa85195e181cebf3978d63"
 
 
 class Ticket(BaseModel):

@@ -83,7 +83,6 @@ MODULES: dict[str, str] = {
     "ledger.ledger": "shell",
     "ledger.prove": "shell",
     "ledger.seal": "shell",
-    "ledger.tail": "shell",
     "ledger.verify": "shell",
     "ledger.verify_entries": "shell",
     "resolving": "shell",

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from answerable.errors import TamperFound, UsageError
 from answerable.ledger import prove as prove_module
-from answerable.ledger.entry import text_id
 from answerable.ledger.note import Proof, VerifierKey, open_note
 from answerable.ledger.segments_parquet import SegmentFile
 from answerable.ledger.tlog import leaf_hash, verify_inclusion
@@ -192,10 +191,10 @@ def test_a_proof_verifies_without_answerable(home: Home, script: Path, tmp_path:
     assert stored is not None
     part.write_bytes(stored.entry.parts["input"])
 
-    done = run(script, str(file), "--key", KEY.format(), "--part", f"input={part}")
+    done = run(script, str(file), KEY.format(), f"input={part}")
 
     assert done.returncode == 0, done.stderr
-    assert f"id: {text_id(entry_id(number))}" in done.stdout
+    assert f"id: {entry_id(number).hex()}" in done.stdout
     assert "decision: " in done.stdout
     assert f"PROVED: entry {number} of the 1100 that {ORIGIN} signed" in done.stdout
 
@@ -208,13 +207,13 @@ def test_what_does_not_hold_gives_status_1_and_a_reason(home: Home, script: Path
     other.write_bytes(b"something else")
     stranger = VerifierKey.of(ORIGIN, Ed25519PrivateKey.generate())
 
-    for arguments in (("--key", stranger.format()), ("--key", KEY.format(), "--part", f"input={other}")):
+    for arguments in ((stranger.format(),), (KEY.format(), f"input={other}")):
         done = run(script, str(file), *arguments, flags=("-I", "-O"))
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("NOT PROVED: ") and "Traceback" not in done.stderr
     for text in (proof.format().replace("index 9", "index 8"), "", proof.format()[:-1]):
         other.write_text(text)
-        done = run(script, str(other), "--key", KEY.format(), flags=("-I", "-O"))
+        done = run(script, str(other), KEY.format(), flags=("-I", "-O"))
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("NOT PROVED: ") and "Traceback" not in done.stderr
 

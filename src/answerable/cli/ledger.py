@@ -9,7 +9,7 @@ import typer
 from answerable.cli.homes import open_home
 from answerable.cli.options import Common, command, group
 from answerable.cli.printing import note, progress, say, say_json, say_pairs
-from answerable.cli.reading import Since, moment
+from answerable.cli.reading import Since
 
 if TYPE_CHECKING:
     from answerable.ledger.findings import Report
@@ -184,10 +184,10 @@ def export(options: ExportOptions) -> None:
     import sys
     import tempfile
 
-    from answerable.system import SystemClock
+    from answerable.encoding import moment
 
-    since = None if options.since is None else moment(options.since, now=SystemClock().now())
     with open_home(options.home) as workspace, tempfile.TemporaryDirectory(prefix="answerable-") as folder:
+        since = None if options.since is None else moment(options.since, now=workspace.clock.now())
         path = options.out or Path(folder) / "export.jsonl"
         count = workspace.ledger.export(path, since=since)
         if options.out is None:

@@ -73,16 +73,13 @@ class RecordsOptions(Common):
 
 def records(options: RecordsOptions) -> None:
     """List the recorded cases, newest first. With --json: one JSON object a line."""
-    from answerable.system import SystemClock
-
-    since = None if options.since is None else moment(options.since, now=SystemClock().now())
     with open_home(options.home) as workspace:
-        found = _listed(workspace, options, since)
+        found = _listed(workspace, options)
         if options.json:
             for line in found:
-                say_json(shown(line), indent=None)
+                say_json({n: v for n, v in line.items() if v is not None}, indent=None)
             return
-        rows = [_cells(shown(line)) for line in found]
+        rows = [_cells(line) for line in found]
         if not rows:
             note(f"no record in the home {workspace.home.folder} fits")
             return
@@ -92,15 +89,13 @@ def records(options: RecordsOptions) -> None:
             note(f"the newest {options.limit}; --limit 0 shows all")
 
 
-def _listed(
-    workspace: "Workspace", options: RecordsOptions, since: int | None
-) -> Iterator[Mapping[str, Any]]:
+def _listed(workspace: "Workspace", options: RecordsOptions) -> Iterator[Mapping[str, Any]]:
     """Yield the header fields a page at a time, so that a long list needs no memory."""
     before, left = None, options.limit or None
     while left is None or left > 0:
         size = _PAGE if left is None else min(_PAGE, left)
         page = workspace.records(
-            options.decision, where=options.where, since=since, limit=size, before=before
+            options.decision, where=options.where, since=options.since, limit=size, before=before
         )
         yield from page
         if len(page) < size:
@@ -109,57 +104,18 @@ def _listed(
         left = None if left is None else left - size
 
 
-def shown(header: Mapping[str, Any]) -> dict[str, Any]:
-    """Return header fields as JSON, without the empty ones: digests in hex, times as RFC 3339."""
-    from answerable.encoding import timestamp
-    from answerable.ledger.entry import text_id
-
-    data: dict[str, Any] = {"record_id": text_id(header["id"]), "at": timestamp(header["at"])}
-    for name, value in header.items():
-        if name in ("id", "at") or value is None:
-            continue
-        if isinstance(value, bytes):
-            value = text_id(value) if len(value) == 16 else value.hex()
-        data[name] = value
-    return data
-
-
 def _cells(line: Mapping[str, Any]) -> list[str]:
     sure = line.get("confidence")
     return [
         str(line["at"])[:19].replace("T", " "),
         str(line["record_id"]),
         f"{line['decision']} {line['version']}",
-        str(line.get("status", "")),
-        str(line.get("label", "")),
+        line["status"] or "",
+        line["label"] or "",
         "" if sure is None else f"{sure:.0%}",
-        str(line.get("made_by", "")).partition("@")[0],
-        str(line.get("degraded", "")),
+        (line["made_by"] or "").partition("@")[0],
+        line["degraded"] or "",
     ]
-
-
-def moment(text: str, *, now: int) -> int:
-    """Return a time in microseconds since 1970.
-
-    text: "2d" before `now`, a date or a time; in UTC if it says nothing else.
-    Raises UsageError for another form.
-    """
-    from datetime import UTC, datetime
-
-    from answerable.encoding import MICRO, micros, seconds
-
-    try:
-        at = datetime.fromisoformat(text)
-        return micros(at if at.tzinfo else at.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return now - round(seconds(text) * MICRO)
-    except UsageError:
-        raise UsageError(
-            f"{text!r} is no time",
-            next_step="write it as 2d or 4h, as 2026-01-31, or as 2026-01-31T12:00:00Z",
-        ) from None
 
 
 def add_to(app: typer.Typer) -> None:

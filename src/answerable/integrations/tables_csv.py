@@ -218,9 +218,7 @@ def _quoted_cell(delimiter: str) -> re.Pattern[str]:
     return re.compile(rf'(?:("(?:[^"]++|"")*+")|[^{mark}]*+)(?:{mark}|$)')
 
 
-def _missing(
-    columns: tuple[str, ...], cells: list[str], raw: str, quoted: re.Pattern[str]
-) -> Iterator[str]:
+def _missing(columns: tuple[str, ...], cells: list[str], raw: str, quoted: re.Pattern[str]) -> Iterator[str]:
     """Yield the columns whose cell is empty and not quoted; the csv module alone cannot tell."""
     if '""' not in raw:
         yield from (column for column, cell in zip(columns, cells, strict=True) if not cell)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from answerable.encoding import timestamp
+
 HeaderType = Literal["id", "digest", "int", "float", "text"]
 
 # Leaf v1 hashes these fields in this order, and journals and segments have a column for each. The list is
@@ -167,6 +169,17 @@ class Listed:
 
     index: int
     header: Mapping[str, Any] = field(default_factory=dict)
+
+
+def readable(line: Listed) -> dict[str, Any]:
+    """Return a line of a list as people read it: ids as text, digests in hex, the time as RFC 3339."""
+    shown: dict[str, Any] = {"index": line.index, "record_id": text_id(line.header["id"])}
+    for name, kind in HEADER[1:]:
+        value = line.header[name]
+        if value is not None and kind in ("id", "digest"):
+            value = text_id(value) if kind == "id" else bytes(value).hex()
+        shown[name] = timestamp(value) if name == "at" else value
+    return shown
 
 
 def text_id(value: bytes) -> str:

@@ -12,7 +12,6 @@ from answerable.ledger.entry import HEADER_NAMES, PARTS, Head, Unit, Write
 from answerable.ledger.leaf_columns import leaf_hashes, part_digests
 from answerable.ledger.rows import COLUMNS
 from answerable.ledger.segments_parquet import SegmentWriter
-from answerable.ledger.tail import tail_rows
 from answerable.ledger.tlog import TILE, Frontier, root, tile_roots
 from answerable.ports import Journal
 
@@ -61,7 +60,7 @@ def seal(
         return Sealed(entries=0, segments=())
     work = _Pass(folder, home, known, entries=entries, size=size, head=head)
     try:
-        for rows in tail_rows(journal, start, head.size, batch=TILE):
+        for rows in journal.pages(start, head.size, batch=TILE):
             work.take(rows)
             if progress is not None:
                 progress(work.at - start, head.size - start)

@@ -12,7 +12,6 @@ from answerable.ledger.catalog import Segment, segments, tree_of
 from answerable.ledger.entry import Head
 from answerable.ledger.findings import Findings, Report, Trust
 from answerable.ledger.note import Checkpoint, VerifierKey, open_note
-from answerable.ledger.tail import tail_rows
 from answerable.ledger.tlog import TILE, Frontier
 from answerable.ledger.verify_entries import JOURNAL, Leaves, SegmentCheck, journal_leaves
 from answerable.ports import Journal
@@ -288,7 +287,7 @@ class _Walk:
     def _look_beyond(self, size: int) -> None:
         """Find rows and files of entries that the head does not count: the sign of a head set back."""
         try:
-            rows = next(iter(tail_rows(self._journal, size, (1 << 63) - 1, batch=1)), ())
+            rows = next(iter(self._journal.pages(size, (1 << 63) - 1, batch=1)), ())
             newest = self._journal.head().size  # entries that came while we looked are no problem
         except Exception:  # an unreadable row was found before
             return

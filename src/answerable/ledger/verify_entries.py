@@ -16,7 +16,6 @@ from answerable.ledger.leaf import leaf_data
 from answerable.ledger.leaf_columns import leaf_hashes, part_digests
 from answerable.ledger.rows import COLUMNS
 from answerable.ledger.segments_parquet import SegmentFile, file_digest, schema
-from answerable.ledger.tail import tail_rows
 from answerable.ledger.tlog import HASH, TILE, leaf_hash, root
 from answerable.ports import Journal
 
@@ -193,7 +192,7 @@ def _readable_rows(journal: Journal, lo: int, hi: int, found: Findings) -> Itera
     """Yield runs of rows without a gap inside; a row that cannot be read does not hide the others."""
     while lo < hi:
         try:
-            for rows in tail_rows(journal, lo, hi, batch=_WINDOW):
+            for rows in journal.pages(lo, hi, batch=_WINDOW):
                 yield from _runs(rows)
                 lo = rows[-1][0] + 1
             return
@@ -206,7 +205,7 @@ def _readable_rows(journal: Journal, lo: int, hi: int, found: Findings) -> Itera
 def _halved(journal: Journal, lo: int, hi: int, found: Findings) -> Iterator[Sequence[Sequence[Any]]]:
     """Halve the range until the row that cannot be read stands alone."""
     try:
-        rows = [row for batch in tail_rows(journal, lo, hi, batch=_WINDOW) for row in batch]
+        rows = [row for batch in journal.pages(lo, hi, batch=_WINDOW) for row in batch]
     except Exception as exc:
         if hi - lo == 1:
             found.add(JOURNAL, f"it cannot be read: {getattr(exc, 'what', exc)}", lo)

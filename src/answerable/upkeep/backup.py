@@ -31,6 +31,7 @@ from typing import Any
 
 from answerable.errors import HomeError, InputError, UsageError
 from answerable.home import HOME_FILE, Home, open_home
+from answerable.ledger.catalog import FOLDER as SEGMENTS
 from answerable.ledger.durable import flush_folder
 from answerable.upkeep.store import Copied, Store
 from answerable.upkeep.stores import store_of
@@ -156,7 +157,7 @@ class _Writer:
         copy = self._staging / "journal"
         copy.mkdir(mode=0o700)
         taken = self._store.copy(copy)
-        segments = home / self._home.segments
+        segments = home / SEGMENTS
         named = [segments / path for path in taken.segments]
         blobs = list(_files(home / "blobs"))
         self._todo = self._done + _total([*copy.iterdir(), *named, *blobs])

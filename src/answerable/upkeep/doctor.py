@@ -15,6 +15,7 @@ from answerable.encoding import MICRO
 from answerable.errors import AnswerableError
 from answerable.home import Home, open_home
 from answerable.ledger import sqlite
+from answerable.ledger.catalog import FOLDER as SEGMENTS
 from answerable.ledger.keys import load_signer
 from answerable.ledger.note import VerifierKey, open_note
 from answerable.ledger.seal import ENTRIES
@@ -301,7 +302,7 @@ def _segments(patient: _Patient) -> Iterator[Check]:
 
 
 def _missing_segments(patient: _Patient) -> Iterator[Check]:
-    folder = patient.home.folder / patient.home.segments
+    folder = patient.home.folder / SEGMENTS
     rows = patient.store.rows("SELECT path, bytes FROM segment ORDER BY lo")
     for name, size in rows:
         path = folder / name
@@ -317,7 +318,7 @@ def _missing_segments(patient: _Patient) -> Iterator[Check]:
 
 
 def _stray_files(patient: _Patient) -> Iterator[Check]:
-    folder = patient.home.folder / patient.home.segments
+    folder = patient.home.folder / SEGMENTS
     named = {row[0] for row in patient.store.rows("SELECT path FROM segment")}
     stray = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     stray = [path for path in stray if path.relative_to(folder).as_posix() not in named]

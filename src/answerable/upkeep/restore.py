@@ -108,7 +108,7 @@ def _unpack(
         _write(tar, tar.getmember(HOME_FILE), staging / HOME_FILE, manifest.files[HOME_FILE])
         old = open_home(staging, older=True)
         # Segments that were outside of the old home come inside: the old one's files are not ours to write.
-        home = replace(old, folder=folder.absolute(), journal=journal or old.journal, segments="segments")
+        home = replace(old, folder=folder.absolute(), journal=journal or old.journal)
         store = _database(home, manifest)
         for place in FOLDERS:
             if place != "journal":
