@@ -8,17 +8,19 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from _measure import arguments, emit, held, rate, say, timed
+from _measure import MICRO, arguments, emit, held, rate, say, timed
 
 import answerable as ans
 
 REAL = Path(__file__).resolve().parent / "real"
 QUICK = 400  # cases a queue
+Said = Mapping[str, Sequence[str | None]]  # decider -> its answer to each case, None where it abstains
 Z95 = 1.959964  # of the normal distribution, two-sided
 
 
@@ -111,13 +113,25 @@ def run(queue: Queue) -> dict[str, Any]:
         if failures:
             raise failures[0].error
         say("  measuring each decider alone")
+        alone = {
+            decider.name: timed(partial(answers_alone, queue, decider))
+            for decider in queue.decision.deciders
+            if decider.kind != "person"
+        }
+        said = {name: answers for name, (answers, _) in alone.items()}
         report = {
             "cases": len(queue.cases),
             "note": queue.note,
             "statuses": dict(Counter(r.status for r in results)),
-            "accuracy": accuracy(queue, results),
-            "money": money(queue, results),
-            "throughput": {**rate(len(results), [took]), "what": "decide_many, 8 in flight, durable"},
+            "accuracy": accuracy(queue, results, said),
+            "money": money(queue, results, said),
+            "throughput": {
+                **rate(len(results), [took]),
+                "what": "decide_many, 8 in flight, durable",
+                "deciders_alone_cpu_us": {
+                    name: round(spent.cpu / len(results) * MICRO, 1) for name, (_, spent) in alone.items()
+                },
+            },
             "why": str(ws.why(results[0].record_id).data["summary"]),
         }
         say("  sealing and verifying")
@@ -128,15 +142,13 @@ def run(queue: Queue) -> dict[str, Any]:
 # -- how right ---------------------------------------------------------------------------------------
 
 
-def accuracy(queue: Queue, outcomes: Sequence[ans.Outcome[Any]]) -> dict[str, Any]:
+def accuracy(queue: Queue, outcomes: Sequence[ans.Outcome[Any]], said: Said) -> dict[str, Any]:
     """Return the accuracy of each decider on all cases it answers by itself, and of the chain."""
     scores: dict[str, Any] = {}
-    for decider in queue.decision.deciders:
-        if decider.kind == "person":
-            continue
-        alone = answers_alone(queue, decider)
-        inside = [value_of(queue, o) if o.decider == decider.made_by else None for o in outcomes]
-        scores[decider.name] = {"alone": score(alone, queue.truths), "in_chain": score(inside, queue.truths)}
+    for name, alone in said.items():
+        made_by = queue.decision.decider(name).made_by
+        inside = [value_of(queue, o) if o.decider == made_by else None for o in outcomes]
+        scores[name] = {"alone": score(alone, queue.truths), "in_chain": score(inside, queue.truths)}
     scores["chain"] = score([value_of(queue, o) for o in outcomes], queue.truths)
     return scores
 
@@ -193,7 +205,7 @@ def wilson(right: int, of: int) -> dict[str, float | None]:
 # -- what it costs -----------------------------------------------------------------------------------
 
 
-def money(queue: Queue, outcomes: Sequence[ans.Outcome[Any]]) -> dict[str, Any]:
+def money(queue: Queue, outcomes: Sequence[ans.Outcome[Any]], said: Said) -> dict[str, Any]:
     """Return what errors and reviews cost: the chain, each decider with its rest reviewed, and people only.
 
     A person is taken to be always right.
@@ -209,9 +221,8 @@ def money(queue: Queue, outcomes: Sequence[ans.Outcome[Any]]) -> dict[str, Any]:
         return bootstrapped(each)
 
     found = {"chain": cost([value_of(queue, o) for o in outcomes])}
-    for decider in queue.decision.deciders:
-        if decider.kind != "person":
-            found[f"{decider.name} alone, the rest reviewed"] = cost(answers_alone(queue, decider))
+    for name, alone in said.items():
+        found[f"{name} alone, the rest reviewed"] = cost(alone)
     found["people only"] = cost([None] * len(queue.truths))
     return {"currency": stakes.currency, "wrong": wrong, "review": review, "total": found}
 
@@ -247,7 +258,7 @@ def gap_free(ws: ans.Workspace, queue: Queue) -> dict[str, Any]:
     lines = ws.records(queue.decision.name, limit=None)
     indexes = sorted(line["index"] for line in lines)
     whole = indexes == list(range(indexes[0], indexes[0] + len(queue.cases)))
-    once = len({line["id"] for line in lines}) == len(lines)
+    once = len({line["record_id"] for line in lines}) == len(lines)
     return {**held(len(lines), at_least=len(queue.cases)), "gap_free": whole, "each_once": once}
 
 

@@ -223,7 +223,7 @@ def test_a_project_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_home_toml_says_is_read_back(tmp_path: Path, text: str, number: bytes) -> None:
     """Quotes and backslashes too: a Windows path, a password in a URL."""
-    home = Home(folder=tmp_path, id=number, origin=text, journal=text, segments=text, signing_key=text)
+    home = Home(folder=tmp_path, id=number, origin=text, journal=text, signing_key=text)
 
     write_home(home)
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Union, cast, get_args, get
 from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter
+from pydantic import Field as PydanticField
 from pydantic.fields import FieldInfo
 
 from answerable.decisions.code import code_digest
@@ -152,7 +153,11 @@ def field_adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
     adapter = _adapters.get((model, name))
     if adapter is None:
         info = model.model_fields[name]
-        adapter = TypeAdapter[Any](cast(Any, Annotated[info.annotation, info]))
+        # Not the FieldInfo itself: an alias in it means nothing outside a model, and pydantic warns of it.
+        said = tuple(info.metadata)
+        if info.discriminator:
+            said = (*said, PydanticField(discriminator=info.discriminator))
+        adapter = TypeAdapter[Any](cast(Any, Annotated[info.annotation, *said] if said else info.annotation))
         _adapters[model, name] = adapter
     return adapter
 
