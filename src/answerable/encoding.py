@@ -21,6 +21,7 @@ from uuid import UUID
 from answerable.errors import InputError, UsageError
 
 _LONGEST_PATH = 200  # characters of a path in an error
+_TEXT_MODULES = ("ipaddress", "pydantic.networks")
 MICRO = 1_000_000  # micro-units in one unit of money, microseconds in one second
 
 _dumps = json.JSONEncoder(
@@ -108,6 +109,8 @@ def _foreign(value: Any) -> Any:
         return _plain(float(value))
     if isinstance(value, Sequence):
         return [_plain(v) for v in value]
+    if type(value).__module__ in _TEXT_MODULES:  # addresses: their text is their value
+        return str(value)
     if callable(getattr(value, "item", None)):  # a numpy scalar
         return _plain(value.item())
     raise _Unencodable(f"a {type(value).__name__} has no JSON form")
@@ -192,6 +195,7 @@ def money(amount: float | Decimal, *, what: str = "amount") -> int:
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d|w)")
+_LONGEST_S = 100 * 366 * 86_400.0  # what is later than that, no database and no calendar holds
 _UNIT_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
@@ -205,9 +209,11 @@ def seconds(duration: float | str | timedelta, *, what: str = "duration") -> flo
             raise UsageError(f"{what} {duration!r} is not a duration", next_step='write it as "90s" or "4h"')
         value = sum(float(number) * _UNIT_S[unit] for number, unit in parts)
     else:
-        value = float(duration)
+        value = float(duration) if isinstance(duration, int | float) else 0.0
     if not isfinite(value) or value <= 0:
         raise UsageError(f"{what} is {duration!r}", next_step="give a duration above zero")
+    if value > _LONGEST_S:
+        raise UsageError(f"{what} is {duration!r}", next_step="give a duration of at most 100 years")
     return value
 
 

@@ -1,7 +1,9 @@
 """The opened home: the only composer of adapters and the only thing that holds connections."""
 
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -87,9 +89,10 @@ class Workspace:
         dev: bool = False,
     ) -> None:
         self._pid, self._closed = os.getpid(), False
-        self._temporary = tempfile.TemporaryDirectory(prefix="answerable-") if str(home) == MEMORY else None
-        if self._temporary is not None:
-            folder, journal = Path(self._temporary.name), MEMORY
+        self._temporary: weakref.finalize[..., Any] | None = None
+        if str(home) == MEMORY:
+            folder, journal = Path(tempfile.mkdtemp(prefix="answerable-")), MEMORY
+            self._temporary = weakref.finalize(self, _remove, folder, self._pid)
         else:
             folder = choose_home(home, os.environ, Path.cwd())
         self.home, self._journal, signer = _open(folder, journal, signing_key)
@@ -404,7 +407,7 @@ class Workspace:
         self._pool.close()
         self._journal.close()
         if self._temporary is not None:
-            self._temporary.cleanup()
+            self._temporary()
 
     def __enter__(self) -> "Workspace":
         return self
@@ -428,6 +431,12 @@ class Workspace:
             )
         if self._closed:
             raise UsageError("this workspace is closed", next_step="open a Workspace again")
+
+
+def _remove(folder: Path, pid: int) -> None:
+    """Remove a home in memory's folder; a forked child that ends leaves it to its parent."""
+    if os.getpid() == pid:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _open(folder: Path, journal: str | None, signing_key: str | None) -> tuple[Home, Journal, FileSigner]:

@@ -62,6 +62,8 @@ def stakes(**more: Any) -> ans.Stakes:
         ({"deadline": 0}, "deadline is 0", "above zero"),
         ({"deadline": "soon"}, "deadline 'soon' is not a duration", '"90s"'),
         ({"deadline": float("nan")}, "deadline is nan", "above zero"),
+        ({"deadline": None}, "deadline is None", "above zero"),
+        ({"keep_key": "999999w"}, "keep_key is '999999w'", "at most 100 years"),
         ({"keep_key": -1}, "keep_key is -1", "above zero"),
         ({"unmeasured": "perhaps"}, "unmeasured is 'perhaps'", "sample:0.05"),
         ({"unmeasured": "sample:1.5"}, "unmeasured is 'sample:1.5'", "sample:0.05"),
