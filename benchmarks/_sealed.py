@@ -21,14 +21,17 @@ from answerable.ledger.leaf_columns import leaf_hashes, part_digests
 from answerable.ledger.note import Checkpoint
 from answerable.ledger.rows import COLUMNS
 from answerable.ledger.seal import seal
-from answerable.ledger.segments_parquet import SegmentFile, SegmentWriter
+from answerable.ledger.segments_parquet import ROW_GROUP, SegmentFile, SegmentWriter
 from answerable.ledger.sqlite import library
 from answerable.ledger.tlog import Frontier, root, tile_roots
 
 SEAL_A_CORE, SEAL_SHARE, VERIFY_A_CORE = 40_000, 0.5, 70_000
 BY_ID_MS, LATEST_MS, HOURLY_MS, WHY_MS = 30.0, 60.0, 130.0, 100.0
 DAYS = 10  # over which the entries are spread
-GROUP, GROUPS = 16_384, 6  # entries in a row group, row groups in a segment: about 64 MiB, as the sealer cuts
+GROUP, GROUPS = (
+    ROW_GROUP,
+    12,
+)  # entries in a row group, row groups in a segment: about 64 MiB, as the sealer cuts
 _AT, _ID = COLUMNS.index("at"), COLUMNS.index("id")
 
 

@@ -1,8 +1,9 @@
 """Encoder v1: the one way a value becomes bytes that are hashed, stored and never re-encoded.
 
 UTF-8 JSON; keys sorted by code point; no spaces; integers exact; floats finite and in Python's shortest
-round-trip form; Decimal, bytes (base64), dates and UUIDs as strings; aware times as RFC 3339 UTC with
-microseconds, naive times without an offset; sets sorted by their encoding; no text normalisation.
+round-trip form; Decimal, bytes (base64), dates, UUIDs, URLs and IP addresses as strings; aware times as
+RFC 3339 UTC with microseconds, naive times without an offset; sets sorted by their encoding; no text
+normalisation.
 The format is frozen: `tests/ledger/vectors` pins it, and another form would be encoder v2.
 """
 

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 from typing import Any
 
 from answerable.decisions.answer import Abstain, Answer
@@ -49,7 +50,7 @@ class SqlRule:
                 ) from exc
 
     def __call__(self, case: Case[Any]) -> Answer[Any] | Abstain:
-        """Return the fields whose expressions are not NULL, with the expressions as reasons."""
+        """Return the fields whose expressions are not NULL, with the start of each as the reason."""
         data = plain(case.input)
         columns = {name: data[name] for name in type(case.input).model_fields}
         wanted = {n: text for n, text in self.expressions.items() if n not in case.answered}
@@ -57,7 +58,7 @@ class SqlRule:
         output = {name: v for name, v in zip(wanted, row, strict=True) if v is not None}
         if not output:
             return Abstain("no expression gave a value")
-        return Answer(output, reason=tuple(f"{name}: {self.expressions[name]}" for name in output))
+        return Answer(output, reason=tuple(f"{n} by {shorten(self.expressions[n], 80)}" for n in output))
 
     def _evaluate(self, expressions: Mapping[str, str], values: Mapping[str, Any]) -> tuple[Any, ...]:
         import sqlite3

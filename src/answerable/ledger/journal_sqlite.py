@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import cache
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,12 @@ from answerable.ledger.journal_sql import (
     ADD_HEAD,
     DROP,
     HEAD,
-    INSERT,
     OPENING,
     SET_HEAD,
     UNIT_FAULTS,
     SqlJournal,
 )
-from answerable.ledger.rows import journal_ddl
+from answerable.ledger.rows import COLUMNS, journal_ddl
 from answerable.ledger.sqlite import library
 from answerable.ledger.turns import Turn
 from answerable.ports import JournalAddress, Signer
@@ -35,6 +36,25 @@ def open_journal(address: JournalAddress, signer: Signer) -> "SqliteJournal":
     return SqliteJournal(
         path, home=address.home, signer=signer, durability=address.durability, create=address.create
     )
+
+
+def inserts(rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, list[Sequence[Any]]]]:
+    """Yield an INSERT and its rows for each set of columns that have a value.
+
+    Most entries leave a third of the columns empty, and the driver takes 1 us to bind each of them.
+    """
+    shapes: dict[tuple[bool, ...], list[Sequence[Any]]] = {}
+    for row in rows:
+        shape = tuple([value is not None for value in row])
+        shapes.setdefault(shape, []).append(tuple(compress(row, shape)))
+    for shape, some in shapes.items():
+        yield _insert(shape), some
+
+
+@cache
+def _insert(shape: tuple[bool, ...]) -> str:
+    names = list(compress(COLUMNS, shape))
+    return f"INSERT INTO entry ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
 
 
 class SqliteJournal(SqlJournal):
@@ -105,7 +125,8 @@ class SqliteJournal(SqlJournal):
         return size, frontier
 
     def _store(self, rows: Sequence[Sequence[Any]], writes: Sequence[Write]) -> Sequence[int]:
-        self._write.executemany(INSERT, rows)
+        for insert, some in inserts(rows):
+            self._write.executemany(insert, some)
         touched = []
         for write in writes:
             text, bind = self._compile(write.statement)

@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 from importlib.resources import files
+from operator import itemgetter
 from typing import Any
 
 from answerable.ledger.entry import HEADER_NAMES, PARTS, Entry, Stored
 from answerable.ledger.envelope import part_digest
 
 COLUMNS: tuple[str, ...] = ("idx", *HEADER_NAMES, *PARTS, "leaf")
+_values = itemgetter(*HEADER_NAMES)
 _PARTS_AT = 1 + len(HEADER_NAMES)
 _LEAF_AT = _PARTS_AT + len(PARTS)
 
 
 def to_row(index: int, entry: Entry) -> list[Any]:
     """Return the values of COLUMNS."""
-    header, parts = entry.header, entry.parts
-    return [index, *[header[n] for n in HEADER_NAMES], *[parts.get(n) for n in PARTS], entry.leaf]
+    parts = entry.parts
+    return [index, *_values(entry.header), *[parts.get(n) for n in PARTS], entry.leaf]
 
 
 def from_row(row: Sequence[Any]) -> Stored:
