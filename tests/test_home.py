@@ -11,11 +11,14 @@ import textwrap
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
+import answerable as ans
 from answerable.errors import HomeError, NewerHome, UsageError
 from answerable.home import FORMATS, Home, choose_home, find_project, open_home, write_home
 from answerable.ledger.keys import make_signing_key
@@ -42,6 +45,31 @@ def said(process: subprocess.Popen[str]) -> str:
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0, out
     return out.strip()
+
+
+class Order(BaseModel):
+    """What is decided about."""
+
+    number: Annotated[str, ans.Key]
+
+
+class Answered(BaseModel):
+    """A yes or no."""
+
+    ship: bool
+
+
+DECISION = ans.Decision(
+    name="ship-order",
+    version="1",
+    question="May it be shipped?",
+    input=Order,
+    output=Answered,
+    owner="sales",
+    purpose="fulfilment",
+    stakes=ans.Stakes("EUR", wrong=2.0, review=1.0),
+    deciders=[ans.default({"ship": True})],
+)
 
 
 def make(folder: Path) -> Path:
@@ -342,16 +370,33 @@ def test_a_journal_url_comes_from_the_environment(tmp_path: Path, monkeypatch: p
 # -- keys --------------------------------------------------------------------------------------------
 
 
-def test_a_home_without_its_signing_key_is_not_opened(tmp_path: Path) -> None:
+def test_a_home_without_its_signing_key_can_be_read_and_not_written(tmp_path: Path) -> None:
     """A fresh one would sign another log."""
     folder = make(tmp_path / "home")
     (folder / "secrets" / "signing.pem").unlink()
 
-    with pytest.raises(HomeError, match="signing key") as caught:
-        Workspace(folder)
+    with Workspace(folder) as workspace:
+        assert workspace.ledger.verify().ok
+        with pytest.raises(HomeError, match=r"signing key .* is missing") as caught:
+            workspace.decide(DECISION, {"number": "1"})
 
     assert "put the home's own signing key back" in caught.value.next_step
     assert not (folder / "secrets" / "signing.pem").exists()
+
+
+def test_a_key_that_is_not_the_homes_is_refused(tmp_path: Path) -> None:
+    """What it signs would be another log's; the error shows what to add if the change is meant."""
+    folder, other = make(tmp_path / "home"), make(tmp_path / "other")
+    shutil.copy(other / "secrets" / "signing.pem", folder / "secrets" / "signing.pem")
+
+    with pytest.raises(HomeError, match="not one of this home's") as caught:
+        Workspace(folder)
+
+    key = caught.value.next_step.split("'")[1]
+    edit(folder, "verifier_keys = [", f'verifier_keys = ["{key}", ')
+    with Workspace(folder) as workspace:
+        workspace.decide(DECISION, {"number": "1"})
+        assert workspace.ledger.verify().ok
 
 
 def test_a_signing_key_of_another_kind_is_refused(tmp_path: Path) -> None:
@@ -385,8 +430,8 @@ def test_one_brings_ones_own_key_in_the_environment(tmp_path: Path, monkeypatch:
     pem = (folder / "secrets" / "signing.pem").read_text()
     (folder / "secrets" / "signing.pem").unlink()
     edit(folder, '"file:secrets/signing.pem"', '"env:LEDGER_KEY"')
-    with pytest.raises(HomeError, match="LEDGER_KEY"):
-        Workspace(folder)
+    with Workspace(folder) as workspace, pytest.raises(HomeError, match="LEDGER_KEY"):
+        workspace.decide(DECISION, {"number": "1"})
 
     monkeypatch.setenv("LEDGER_KEY", pem)
 
@@ -412,13 +457,15 @@ def test_a_signing_key_is_never_replaced(tmp_path: Path) -> None:
         make_signing_key(tmp_path / "key.pem")
 
 
-def test_a_home_without_its_look_up_key_is_not_opened(tmp_path: Path) -> None:
-    """No key of a case would be found again."""
+def test_a_home_without_its_look_up_key_finds_no_key(tmp_path: Path) -> None:
+    """It can be read by record id; what needs the key says that it is missing."""
     folder = make(tmp_path / "home")
     (folder / "secrets" / "lookup.key").unlink()
 
-    with pytest.raises(HomeError, match="look-up key"):
-        Workspace(folder)
+    with Workspace(folder) as workspace:
+        assert workspace.ledger.verify().ok
+        with pytest.raises(HomeError, match="look-up key"):
+            workspace.decide(DECISION, {"number": "1"}, key="K-1")
 
 
 # -- rights, processes -------------------------------------------------------------------------------

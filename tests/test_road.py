@@ -59,7 +59,7 @@ def test_decide_and_adecide_take_the_same_road(ws: ans.Workspace) -> None:
     assert outcome.output == LOW
     assert [a.result for a in outcome.attempts] == ["abstained", "accepted", "accepted"]
     assert (outcome.decider, outcome.degraded) == (f"default@{outcome.decider[-8:]}", "default")  # type: ignore[index]
-    assert outcome.confidence == 0.9
+    assert outcome.confidence is None  # nobody measured the team: a default says it
 
 
 class Odd(BaseException):

@@ -18,7 +18,7 @@ from answerable.encoding import decode, encode, plain
 from answerable.errors import HomeError, InputError, UsageError
 from answerable.ledger.entry import HEADER_NAMES, Conflict, Entry, Unit, Write, text_id
 from answerable.ledger.envelope import ELSEWHERE, part_digest, seal_clear, stand_in
-from answerable.ledger.keys import Lookup
+from answerable.ledger.keys import Lookup, Withheld
 from answerable.ledger.leaf import make_entry
 from answerable.ledger.ledger import Ledger
 from answerable.ports import Caller, Clock, Ids, Journal
@@ -35,7 +35,14 @@ class Casebook:
     """Over one home's journal, ledger and look-up key. dev: a definition may change under its version."""
 
     def __init__(
-        self, *, journal: Journal, ledger: Ledger, lookup: Lookup, clock: Clock, ids: Ids, dev: bool = False
+        self,
+        *,
+        journal: Journal,
+        ledger: Ledger,
+        lookup: Lookup | Withheld,
+        clock: Clock,
+        ids: Ids,
+        dev: bool = False,
     ) -> None:
         self.journal, self.ledger, self.lookup, self.clock, self.ids = journal, ledger, lookup, clock, ids
         self._dev = dev

@@ -49,7 +49,7 @@ class Home:
     journal: str = "sqlite:journal.db"
     durability: str = "FULL"
     signing_key: str = OWN_KEY
-    earlier_keys: tuple[str, ...] = ()  # verifier keys of signing keys that were in use before
+    verifier_keys: tuple[str, ...] = ()  # public halves of all signing keys that were ever in use
 
     @property
     def lookup_key(self) -> Path:
@@ -163,7 +163,7 @@ def write_home(home: Home, numbers: Mapping[str, int] = FORMATS) -> None:
         f"journal = {_quoted(home.journal)}\n"
         f"durability = {_quoted(home.durability)}   # FULL survives a power cut, NORMAL a crash\n"
         f'signing_key = {_quoted(home.signing_key)}   # or "env:NAME"; PEM, Ed25519\n'
-        f"earlier_keys = {json.dumps(list(home.earlier_keys))}   # verifier keys of former signing keys\n\n"
+        f"verifier_keys = {json.dumps(list(home.verifier_keys))}   # of all signing keys ever in use\n\n"
         "[formats]\n" + "".join(f"{name} = {number}\n" for name, number in numbers.items())
     )
     partial = home.folder / f"{HOME_FILE}.partial"
@@ -207,7 +207,7 @@ def open_home(folder: Path, *, older: bool = False) -> Home:
             journal=str(data["journal"]),
             durability=str(data.get("durability", "FULL")),
             signing_key=str(data.get("signing_key", OWN_KEY)),
-            earlier_keys=tuple(map(str, data.get("earlier_keys", ()))),
+            verifier_keys=tuple(map(str, data.get("verifier_keys", ()))),
         )
     except (KeyError, ValueError, TypeError) as exc:
         raise HomeError(f"{path} is damaged: {exc!r}", next_step="restore it from a backup") from exc
@@ -267,26 +267,46 @@ def _project(folder: Path, path: Path, data: Mapping[str, Any]) -> Project:
     for name in data:
         if name not in known:
             raise UsageError(f"{path} has an unknown setting {name!r}", next_step=did_you_mean(name, known))
-    decisions = data.get("decisions", {})
+    home, decisions, connections = (
+        data.get(name, usual) for name, usual in (("home", ".answerable"), ("decisions", {}), ("connections", {}))
+    )
     if isinstance(decisions, list):
         decisions = {str(target).rpartition(":")[2]: target for target in decisions}
-    return Project(
-        folder=folder,
-        home=folder / str(data.get("home", ".answerable")),
-        decisions={str(n): str(t) for n, t in decisions.items()},
-        connections=data.get("connections", {}),
-    )
+    for name, sound, wanted in (
+        ("home", isinstance(home, str), 'a folder as text, such as home = ".answerable"'),
+        ("decisions", _all_text(decisions), 'name = "file.py:attribute" lines below [decisions]'),
+        ("connections", isinstance(connections, Mapping), "a table, [connections]"),
+    ):
+        if not sound:
+            raise UsageError(f"{path}: {name} is {data[name]!r}", next_step=f"write {wanted}")
+    return Project(folder=folder, home=_folder(folder / home, home), decisions=decisions, connections=connections)
+
+
+def _all_text(decisions: Any) -> bool:
+    return isinstance(decisions, Mapping) and all(isinstance(target, str) for target in decisions.values())
+
+
+def _folder(path: Path, named: str | Path) -> Path:
+    """Return `path`, which stands for a home `named` so. Raises UsageError for a URL or a file."""
+    if re.match(r"[A-Za-z][\w+.-]+:/", str(named)):  # of a URL only the scheme is shown: it may hold a password
+        raise UsageError(
+            f"the home is given as a {str(named).partition(':')[0]} URL, and a home is a folder",
+            next_step="name a folder; its journal may be a PostgreSQL URL: Workspace(folder, journal=...)",
+        )
+    if path.is_file():
+        raise UsageError(f"{named} is a file, not a folder", next_step="name the folder of a home")
+    return path
 
 
 def choose_home(named: str | Path | None, env: Mapping[str, str], start: Path) -> Path:
     """Return the home's folder: as named, else ANSWERABLE_HOME, else the project file's.
 
-    Raises UsageError where none of them says one: no home is ever made by accident.
+    Raises UsageError where none of them says one, or one that is a file or a URL: no home is ever made by
+    accident.
     """
+    named = named if named is not None else env.get(HOME_VARIABLE) or None
     if named is not None:
-        return Path(named)
-    if env.get(HOME_VARIABLE):
-        return Path(env[HOME_VARIABLE])
+        return _folder(Path(named), named)
     project = find_project(start)
     if project is None:
         raise UsageError(

@@ -18,9 +18,9 @@ class Why:
 
     data: Mapping[str, Any]
 
-    def text(self, reader: Reader = "operator") -> str:
-        """Return the story for a "person" (affected), an "operator" or an "auditor"."""
-        return tell(self.data, reader)
+    def text(self, reader: Reader = "operator", *, width: int = 100) -> str:
+        """Return the story for a "person" (affected), an "operator" or an "auditor"; width: in characters."""
+        return tell(self.data, reader, width=width)
 
     def __str__(self) -> str:
         return self.text()

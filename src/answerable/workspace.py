@@ -44,7 +44,7 @@ from answerable.home import (
     write_home,
 )
 from answerable.ledger.entry import Filter, Unit, readable, text_id
-from answerable.ledger.keys import FileSigner, Lookup, load_signer
+from answerable.ledger.keys import FileSigner, Lookup, Withheld, absent, load_signer
 from answerable.ledger.ledger import Ledger
 from answerable.ledger.note import VerifierKey
 from answerable.ledger.turns import Turn
@@ -100,7 +100,7 @@ class Workspace:
             self._journal,
             folder=self.home.folder,
             signer=signer,
-            keys=[signer.verifier, *map(VerifierKey.parse, self.home.earlier_keys)],
+            keys=[VerifierKey.parse(key) for key in self.home.verifier_keys],
             home_id=self.home.id,
         )
         self._pool = DaemonPool()
@@ -110,7 +110,7 @@ class Workspace:
         self.book = Casebook(
             journal=self._journal,
             ledger=self.ledger,
-            lookup=Lookup.load(self.home.lookup_key),
+            lookup=_lookup(self.home),
             clock=clock,
             ids=ids,
             dev=dev,
@@ -269,6 +269,7 @@ class Workspace:
     ) -> Outcome[Any]:
         """End an escalated case with a person's answer; return its outcome as it stands now.
 
+        reason: a sentence that the affected person may read.
         The first resolution wins; a later one is kept as an opinion and does not change the outcome.
         Raises UsageError if the record never waited for anybody, or if the output is no valid answer.
         """
@@ -439,7 +440,9 @@ def _remove(folder: Path, pid: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _open(folder: Path, journal: str | None, signing_key: str | None) -> tuple[Home, Journal, FileSigner]:
+def _open(
+    folder: Path, journal: str | None, signing_key: str | None
+) -> tuple[Home, Journal, FileSigner | Withheld]:
     """Open the home, or make it where the folder is new or empty; one process makes it, the others wait."""
     if not may_become_home(folder):
         home = open_home(folder)
@@ -466,6 +469,8 @@ def _open(folder: Path, journal: str | None, signing_key: str | None) -> tuple[H
                 folder, journal=journal or "sqlite:journal.db", signing_key=signing_key or OWN_KEY
             )
             try:
+                signer = load_signer(home.origin, home.signing_key, home.folder, os.environ)
+                home = replace(home, verifier_keys=(signer.verifier.format(),))
                 opened = _connect(home, create=True)
                 write_home(home)
             except BaseException:
@@ -476,8 +481,8 @@ def _open(folder: Path, journal: str | None, signing_key: str | None) -> tuple[H
         turn.close()
 
 
-def _connect(home: Home, *, create: bool) -> tuple[Journal, FileSigner]:
-    signer = load_signer(home.origin, home.signing_key, home.folder, os.environ)
+def _connect(home: Home, *, create: bool) -> tuple[Journal, FileSigner | Withheld]:
+    signer = _signer(home)
     url = home.journal_url(os.environ)
     scheme = url.partition(":")[0].partition("+")[0]
     doors = {door.name: door for door in entry_points(group="answerable.journal")}
@@ -488,6 +493,32 @@ def _connect(home: Home, *, create: bool) -> tuple[Journal, FileSigner]:
     )
     opened: Journal = doors[scheme].load()(address, signer)
     return opened, signer
+
+
+def _signer(home: Home) -> FileSigner | Withheld:
+    """Return the home's signer; without its key the home can still be read and verified."""
+    try:
+        signer = load_signer(home.origin, home.signing_key, home.folder, os.environ)
+    except HomeError as exc:
+        if home.verifier_keys and absent(exc):
+            return Withheld(home.origin, exc)
+        raise
+    key = signer.verifier.format()
+    if home.verifier_keys and key not in home.verifier_keys:
+        raise HomeError(
+            f"the signing key {home.signing_key} is not one of this home's",
+            next_step=f"put the right key back; to change keys, add {key!r} to verifier_keys in {HOME_FILE}",
+        )
+    return signer
+
+
+def _lookup(home: Home) -> Lookup | Withheld:
+    try:
+        return Lookup.load(home.lookup_key)
+    except HomeError as exc:
+        if home.verifier_keys and absent(exc):
+            return Withheld(home.origin, exc)
+        raise
 
 
 def _principal(principal: str | Principal) -> Principal:

@@ -271,7 +271,9 @@ def test_a_head_that_an_earlier_key_signed_is_well(folder: Path, tmp_path: Path)
     earlier = load_signer(home.origin, home.signing_key, folder, {}).verifier
     make_signing_key(tmp_path / "new.pem")
 
-    write_home(replace(home, signing_key=f"file:{tmp_path / 'new.pem'}", earlier_keys=(earlier.format(),)))
+    later = load_signer(home.origin, f"file:{tmp_path / 'new.pem'}", folder, {}).verifier
+    keys = (earlier.format(), later.format())
+    write_home(replace(home, signing_key=f"file:{tmp_path / 'new.pem'}", verifier_keys=keys))
 
     assert bad(folder) == []
 

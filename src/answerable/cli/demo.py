@@ -9,6 +9,7 @@ import typer
 from answerable.cli.options import Json, command
 from answerable.cli.printing import say_json
 from answerable.errors import UsageError, did_you_mean
+from answerable.integrations.tables_core import load
 
 _DEMOS = ("support",)
 
@@ -31,6 +32,7 @@ def demo(options: DemoOptions) -> None:
     from answerable.examples.support_tickets.demo import run
     from answerable.examples.support_tickets.summary import show
 
+    load("sklearn", extra="eval", purpose="the demo")  # before it makes a home that it could not fill
     summary = run(options.out, seed=options.seed)
     if options.json:
         say_json(summary)

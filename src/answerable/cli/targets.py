@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+import inspect
+import re
 import sys
 import sysconfig
 import traceback
@@ -13,7 +15,9 @@ from typing import Any
 from answerable.decisions.decision import Decision
 from answerable.errors import AnswerableError, UsageError, did_you_mean
 from answerable.home import PROJECT_FILE, Project, find_project
+from answerable.integrations.tables_core import near_names
 
+_UNEXPECTED = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
 _FORM = "name it as `module:attribute` or `path.py:attribute`"
 
 
@@ -40,7 +44,8 @@ def load_target(target: str | None, *, start: Path | None = None) -> Decision[An
     if not isinstance(found, Decision):
         decisions = [name for name, value in vars(module).items() if isinstance(value, Decision)]
         raise UsageError(
-            f"{target} is a {type(found).__name__}, no Decision", next_step=did_you_mean(attribute, decisions)
+            f"{target} is not a Decision but of type {type(found).__name__}",
+            next_step=did_you_mean(attribute, decisions),
         )
     return found
 
@@ -91,8 +96,9 @@ def _load_module(name: str, start: Path) -> ModuleType:
 
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
-        near = sorted(p.name for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
-        raise UsageError(f"no file {str(path)!r}", next_step=did_you_mean(path.name, near) if near else _FORM)
+        near = near_names(path.name, (p.name for p in path.parent.glob("*.py")))
+        step = f"did you mean {near[0]!r}?" if near else f"check the path; {_FORM}"
+        raise UsageError(f"no file {str(path)!r}", next_step=step)
     path = path.resolve()
     _import_from(path.parent)
     name = path.stem
@@ -132,9 +138,19 @@ def _blamed(exc: BaseException, name: str) -> UsageError:
         return UsageError(f"{place}: {exc.what}", next_step=exc.next_step)
     text = exc.msg if isinstance(exc, SyntaxError) else str(exc)
     said = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+    step = "mend that line; the module must load by itself"
     if isinstance(exc, ModuleNotFoundError):
-        return UsageError(f"{place}: {said}", next_step="install that package, or correct the import")
-    return UsageError(f"{place}: {said}", next_step="mend that line; the module must load by itself")
+        step = "install that package, or correct the import"
+    return UsageError(f"{place}: {said}", next_step=_meant(exc) or step)
+
+
+def _meant(exc: BaseException) -> str | None:
+    """Return what a misspelt argument of one of our own calls was meant to be."""
+    told = _UNEXPECTED.search(str(exc)) if isinstance(exc, TypeError) else None
+    known = told and getattr(importlib.import_module("answerable"), told[1], None)
+    if told is None or not callable(known):
+        return None
+    return did_you_mean(told[2], (name for name in inspect.signature(known).parameters if name != "self"))
 
 
 def _is_theirs(filename: str) -> bool:

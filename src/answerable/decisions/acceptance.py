@@ -44,7 +44,7 @@ def accept(
     held = {name: beliefs.get(name) or beliefs.get(JOINT) or UNMEASURED for name in values}
     if all(belief.measured == "asserted" for belief in held.values()):
         return Verdict("accept", "asserted by its maker", 0, tuple(values))
-    silent = [n for n, belief in held.items() if belief.p is None and belief.distribution is None]
+    silent = [n for n, belief in held.items() if not _known(belief)]
     if silent and unmeasured():
         silent = []
     try:
@@ -85,7 +85,7 @@ def _weigh(
 
 
 def _known(belief: Belief) -> bool:
-    return belief.p is not None or belief.distribution is not None
+    return belief.measured == "asserted" or belief.p is not None or belief.distribution is not None
 
 
 def expected_cost(stakes: Stakes, field: Field, value: Any, belief: Belief, given: Any) -> int:

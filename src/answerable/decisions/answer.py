@@ -53,7 +53,7 @@ def _probability(p: Any) -> float:
     return float(p)
 
 
-ASSERTED = Belief(p=1.0, measured="asserted")
+ASSERTED = Belief(measured="asserted")  # nobody measured it: somebody says so
 UNMEASURED = Belief(measured="none")
 
 

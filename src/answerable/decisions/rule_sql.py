@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from textwrap import shorten
 from typing import Any
 
@@ -16,7 +17,8 @@ from answerable.errors import UsageError, did_you_mean
 class SqlRule:
     """Answers each field of `expressions` (field -> SQL expression); a NULL leaves the field open.
 
-    Columns are the top-level input fields; flags are 0 and 1, lists and records JSON text, times RFC 3339.
+    Columns are the top-level input fields; flags are 0 and 1, Decimals are floating-point; lists and
+    records are JSON text, times RFC 3339.
     """
 
     def __init__(self, expressions: dict[str, str]) -> None:
@@ -53,12 +55,15 @@ class SqlRule:
         """Return the fields whose expressions are not NULL, with the start of each as the reason."""
         data = plain(case.input)
         columns = {name: data[name] for name in type(case.input).model_fields}
+        for name in columns:
+            if isinstance(value := getattr(case.input, name), Decimal):
+                columns[name] = float(value)  # as text it would be larger than every number
         wanted = {n: text for n, text in self.expressions.items() if n not in case.answered}
         row = self._evaluate(wanted, columns) if wanted else ()
         output = {name: v for name, v in zip(wanted, row, strict=True) if v is not None}
         if not output:
             return Abstain("no expression gave a value")
-        return Answer(output, reason=tuple(f"{n} by {shorten(self.expressions[n], 80)}" for n in output))
+        return Answer(output, reason=tuple(f"{n}: {shorten(self.expressions[n], 80)}" for n in output))
 
     def _evaluate(self, expressions: Mapping[str, str], values: Mapping[str, Any]) -> tuple[Any, ...]:
         import sqlite3

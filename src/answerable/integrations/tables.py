@@ -2,12 +2,11 @@
 
 import re
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 from typing import BinaryIO
 
 from answerable.errors import InputError, UsageError
-from answerable.integrations.tables_core import BadRow, Row, Table, broken
+from answerable.integrations.tables_core import BadRow, Row, Table, broken, near_names
 from answerable.integrations.tables_csv import open_csv
 from answerable.integrations.tables_excel import open_excel
 from answerable.integrations.tables_json import open_json
@@ -102,7 +101,7 @@ def _check_file(path: Path) -> None:
         if path.exists():
             return
         if path.parent.is_dir():
-            near = get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+            near = near_names(path.name, [entry.name for entry in path.parent.iterdir()])
     except OSError as exc:  # a folder that may not be entered, a name that is too long
         raise broken(str(path), exc) from exc
     raise InputError(

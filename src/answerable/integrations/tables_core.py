@@ -1,8 +1,9 @@
 """What every table reader gives: rows, bad rows, and the opened `Table` that yields them in order."""
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from itertools import islice
 from types import TracebackType
@@ -108,6 +109,11 @@ def broken(name: str, exc: Exception) -> InputError:
     """Return the error for a source that cannot be read (further), from the system's own words."""
     said = (exc.strerror if isinstance(exc, OSError) else None) or str(exc) or type(exc).__name__
     return InputError(f"cannot read {name}: {said}", next_step="check that the file is complete and readable")
+
+
+def near_names(name: str, there: Iterable[str]) -> list[str]:
+    """Return the file name that `name` was probably meant to be, or none: a far one only misleads."""
+    return get_close_matches(name, list(there), n=1, cutoff=0.8)
 
 
 def load(module: str, *, extra: str, purpose: str) -> Any:

@@ -27,8 +27,6 @@ def open_json(source: TextSource) -> Table:
     start = source.head.lstrip(b" \t\r\n")
     if start.startswith(b"["):
         return _open_list(source)
-    if not start and source.whole:
-        source.notes.append("empty file")
     if start.startswith(b"{") and source.name.lower().removesuffix(".gz").endswith(".json"):
         _refuse_one_object(source, start)
         source.notes.append("one object a line")

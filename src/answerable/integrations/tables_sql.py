@@ -9,6 +9,7 @@ from answerable.errors import AnswerableError, InputError, UsageError, did_you_m
 from answerable.integrations.tables_core import Row, Table, load, name_columns
 
 _BATCH = 1_000  # rows fetched at a time
+_DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 _NAME = re.compile(r"\w+(\.\w+)?")
 _SECRET = re.compile(r"((?:password|passwd|pwd|token|secret|key)\w*=)[^&]*", re.IGNORECASE)
 
@@ -32,7 +33,8 @@ def open_sql(url: str, *, query: str | None) -> Table:
     name = masked(url)
     if query is None or not query.strip():
         raise UsageError(
-            f"{name} needs a query", next_step='give query="SELECT ... FROM ..." or the name of a table'
+            f"{name} needs a query",
+            next_step='add --query "SELECT ..." or --query TABLE (in Python, query=...)',
         )
     engine = _engine(alchemy, url, name)
     connection: Any = None
@@ -72,9 +74,11 @@ def _engine(alchemy: Any, url: str, name: str) -> Any:
             next_step="use sqlite:///FILE, postgresql+psycopg://..., or install the SQLAlchemy dialect",
         ) from None
     except ModuleNotFoundError as exc:
+        kind = re.split(r"[+:]", url)[0]
+        ours = 'pip install "answerable[postgres]", or name' if kind == "postgresql" else "install one and name"
         raise UsageError(
-            f"{name} needs the driver {exc.name!r}, which is not installed",
-            next_step='pip install "answerable[postgres]", or name another driver as in postgresql+psycopg://',
+            f"{name} needs a driver for {kind}: {exc.name!r} is not installed",
+            next_step=f"{ours} the driver you have, as in {_DRIVERS.get(kind, f'{kind}+DRIVER')}://",
         ) from None
     except (alchemy.exc.ArgumentError, ValueError, TypeError):
         raise UsageError(

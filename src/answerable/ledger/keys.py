@@ -42,12 +42,31 @@ def load_signer(origin: str, where: str, folder: Path, env: Mapping[str, str]) -
         pem = _read(where, folder, env)
         key = load_pem_private_key(pem, password=None)
     except (OSError, KeyError, ValueError, TypeError) as exc:
-        raise HomeError(
-            f"the signing key {where} cannot be read: {type(exc).__name__}", next_step=step
-        ) from exc
+        told = "is missing" if isinstance(exc, FileNotFoundError | KeyError) else "cannot be read"
+        raise HomeError(f"the signing key {where} {told}", next_step=step) from exc
     if not isinstance(key, Ed25519PrivateKey):
         raise HomeError(f"the signing key {where} is not Ed25519", next_step=step)
     return FileSigner(origin, key)
+
+
+class Withheld:
+    """Stands where a key is not at hand, as in a backup without keys: reading goes on, use says why not."""
+
+    def __init__(self, name: str, why: HomeError) -> None:
+        self.name, self._why = name, why
+
+    def sign(self, text: str) -> str:
+        """Raise the error that the key's absence caused."""
+        raise HomeError(self._why.what, next_step=self._why.next_step)
+
+    def digest(self, purpose: str, *texts: bytes) -> bytes:
+        """Raise the error that the key's absence caused."""
+        raise HomeError(self._why.what, next_step=self._why.next_step)
+
+
+def absent(error: HomeError) -> bool:
+    """Say whether a key could not be loaded because it is not there, rather than damaged."""
+    return isinstance(error.__cause__, FileNotFoundError | KeyError)
 
 
 def make_signing_key(path: Path) -> None:
@@ -95,7 +114,7 @@ class Lookup:
             key = bytes.fromhex(path.read_text(encoding="ascii"))
         except (OSError, ValueError) as exc:
             raise HomeError(
-                f"the look-up key {path} cannot be read: {type(exc).__name__}",
+                f"the look-up key {path} is missing or damaged",
                 next_step="restore it from a backup",
             ) from exc
         return cls(key)

@@ -1,6 +1,7 @@
 """Tells a case to a person, an operator or an auditor, from the `why` data alone."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from textwrap import wrap
@@ -11,6 +12,7 @@ from answerable.encoding import MICRO
 Reader = Literal["person", "operator", "auditor"]
 READERS: tuple[Reader, ...] = ("person", "operator", "auditor")
 _JOINERS = "\u200c\u200d"  # within words of some scripts, and in emoji
+_TECHNICAL = re.compile(r"\.csv, line \d+$|^most likely ")  # what deciders say without an author's words
 _WIDTH = 100  # characters of a value shown in a line
 
 
@@ -36,9 +38,9 @@ def summary(why: Mapping[str, Any]) -> str:
     return _printable(" ".join(sentences))
 
 
-def tell(why: Mapping[str, Any], reader: Reader) -> str:
-    """Return the whole story for one kind of reader."""
-    lines = [*(_for_person(why) if reader == "person" else _for_operator(why))]
+def tell(why: Mapping[str, Any], reader: Reader, *, width: int = 100) -> str:
+    """Return the whole story for one kind of reader; its paragraph is wrapped at `width` characters."""
+    lines = [*(_for_person(why) if reader == "person" else _for_operator(why, width))]
     if reader == "auditor":
         lines += ["", *_for_auditor(why)]
     return "\n".join(map(_printable, lines))
@@ -46,6 +48,10 @@ def tell(why: Mapping[str, Any], reader: Reader) -> str:
 
 def _for_person(why: Mapping[str, Any]) -> Iterator[str]:
     """Say what, why and what happens next, without a technical word, an exception text or a secret."""
+    if not why["proof"]["verified"]:
+        yield "We cannot tell you what was decided: the record does not match what was signed at the time."
+        yield f"Please tell us this number: {why['record_id']}"
+        return
     question = why["definition"].get("question", why["decision"])
     yield f"We had to answer this question: {question}"
     if why["status"] == "answered":
@@ -65,14 +71,22 @@ def _for_person(why: Mapping[str, Any]) -> Iterator[str]:
         yield "The question was not answered, because the request could not be accepted."
     else:
         yield "It could not be answered because of a technical problem on our side."
-    yield f"If you think this is wrong, tell us this number: {why['record_id']}"
+    wrong = (
+        "If you think this is wrong, tell us"
+        if why["status"] == "answered"
+        else "If you have a question, give us"
+    )
+    yield f"{wrong} this number: {why['record_id']}"
 
 
-def _for_operator(why: Mapping[str, Any]) -> Iterator[str]:
+def _for_operator(why: Mapping[str, Any], width: int) -> Iterator[str]:
+    if not why["proof"]["verified"]:
+        yield "WARNING: this record does not match what was signed; do not rely on anything below."
+        yield ""
     yield f"{why['decision']} version {why['version']}" + (f", {why['key']}" if why["key"] else "")
     yield f"record {why['record_id']}"
     yield ""
-    yield from wrap(why["summary"], width=_WIDTH)
+    yield from wrap(why["summary"], width=width)
     yield ""
     yield "What was given"
     yield from (f"  {name}: {_short(value)}" for name, value in _items(why["input"]))
@@ -197,7 +211,12 @@ def _plain_reasons(why: Mapping[str, Any]) -> list[str]:
     """Return the reasons that their authors wrote, without a decider's name and what a mistake costs."""
     stock = {"", *(f"{str(a['decider']).partition('@')[0]} chose it" for a in why["attempts"])}
     told = [reason.partition("; expected cost of error")[0] for reason in why["reasons"]]
-    return [reason for reason in told if reason not in stock and not _by_person(why)]
+    fields = tuple(f"{field['path']}: " for field in why["definition"].get("output", ()))
+    return [
+        reason
+        for reason in told
+        if reason not in stock and not _TECHNICAL.search(reason) and not reason.startswith(fields)
+    ]
 
 
 def _printable(line: str) -> str:

@@ -262,7 +262,7 @@ def _signature(patient: _Patient) -> Iterator[Check]:
     signer = load_signer(home.origin, home.signing_key, home.folder, patient.env)
     ((note,),) = patient.store.rows("SELECT note FROM head")
     # After a change of the key the head is the old one's until the next entry.
-    open_note(note, [signer.verifier, *map(VerifierKey.parse, home.earlier_keys)])
+    open_note(note, [signer.verifier, *map(VerifierKey.parse, home.verifier_keys)])
     yield Check(name="signing key", state="ok", what=f"{home.signing_key}; the head of the log is signed")
 
 
