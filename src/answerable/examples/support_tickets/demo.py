@@ -113,9 +113,14 @@ COMMON = Route(urgency="normal", team="technical")  # what the rule alone says o
 
 
 def _worth_telling(outcomes: Sequence[ans.Outcome[Route]], new: Sequence[TicketRow]) -> str:
-    """Return the record whose story shows the most: urgent in truth, and tried by several deciders."""
-    pairs = zip(outcomes, new, strict=True)
-    return max(pairs, key=lambda pair: (pair[1].urgency == "high", len(pair[0].attempts)))[0].record_id
+    """Return the record of an urgent ticket that the second decider asked answered rightly."""
+
+    def merit(pair: tuple[ans.Outcome[Route], TicketRow]) -> tuple[bool, bool, bool]:
+        outcome, ticket = pair
+        right = outcome.output == Route(urgency=ticket.urgency, team=ticket.team)
+        return right, ticket.urgency == "high", outcome.degraded is None and len(outcome.attempts) == 2
+
+    return max(zip(outcomes, new, strict=True), key=merit)[0].record_id
 
 
 @contextmanager

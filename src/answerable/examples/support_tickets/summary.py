@@ -1,6 +1,6 @@
 """Shows the demo's summary in the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from answerable.why import Why
@@ -10,53 +10,82 @@ def show(summary: Mapping[str, Any]) -> None:
     """Print who decided, what it was worth, one story, the state of the ledger and what to try next."""
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=False)
-    tickets, seconds = summary["tickets"], summary["seconds"]
-    console.print(
-        f"\n[bold]{tickets:,} support tickets decided[/bold], {tickets / seconds:,.0f} a second, all recorded"
-    )
+    console = Console(highlight=False)
+    tickets = summary["tickets"]
     if summary["replayed"]:
+        console.print(f"\n[bold]{tickets:,} support tickets[/bold], decided in an earlier run and read back")
+    else:
+        rate = tickets / summary["seconds"]
         console.print(
-            f"{summary['replayed']:,} were decided in an earlier run: you see what was recorded then"
+            f"\n[bold]{tickets:,} support tickets decided[/bold], {rate:,.0f} a second, all recorded"
         )
-    console.print(_who(summary["deciders"], tickets))
-    console.print(_scores("All new tickets", summary["scores"]))
-    console.print(_scores("Only the product line that the history did not know", summary["new_product_line"]))
-    console.print(_verdict(summary["scores"]))
+    console.print("", _who(summary["deciders"], tickets), sep="\n")
+    console.print("", _scores("Right answers, all new tickets", summary["scores"]), sep="\n")
+    console.print("", _verdict(summary["scores"]), "", sep="\n")
+    console.print(_scores("The same, products that the history did not know", summary["new_product_line"]))
+    console.print("", _on_new_line(summary["new_product_line"]), sep="\n")
     console.print("\n[bold]One of them, in full[/bold]\n")
-    console.print(Why(summary["why"]).text("operator"), markup=False)
+    console.print(Why(summary["why"]).text("operator", width=min(console.width, 100)), markup=False)
     verify = summary["verify"]
     state = "[green]verified[/green]" if verify["ok"] else "[red]DOES NOT VERIFY[/red]"
     console.print(
         f"\n[bold]Ledger[/bold] {state}: {verify['entries']:,} entries, trust {verify['trust']}, "
         f"checkpoint {verify['checkpoint']['size']:,}"
     )
-    home, record = summary["home"], summary["why"]["record_id"]
     console.print("\n[bold]What to try next[/bold]")
-    for command, why in (
-        (f"answerable why {record} --for person --home {home}", "the same story for the customer"),
-        (f"answerable why {record} --for auditor --home {home}", "and for an auditor"),
-        (f'answerable records --where "decider ~ default" --home {home}', "what nobody could say"),
-        (f"answerable ledger seal --home {home}", "move the log into Parquet files"),
-        (
-            f"answerable ledger prove {record} -o proof.tlog-proof --home {home}",
-            "a proof that verifies offline",
-        ),
-        ("answerable new my-decision", "your own"),
-    ):
-        console.print(f"  {command}\n      [dim]{why}[/dim]", soft_wrap=True)
+    for command, why in _next_steps(summary["home"], summary["why"]["record_id"]):
+        console.print(f"  {command}", soft_wrap=True, markup=False)
+        console.print(f"      [dim]{why}[/dim]", soft_wrap=True)
+
+
+def _next_steps(home: str, record: str) -> Iterator[tuple[str, str]]:
+    """Yield commands that can be pasted here, and what each shows."""
+    import os
+    import shlex
+    import shutil
+    import sys
+
+    run = "answerable" if shutil.which("answerable") else shlex.quote(os.path.relpath(sys.argv[0]))
+    at = f"--home {shlex.quote(home)}"
+    yield f"{run} why {record} --for person {at}", "the same story for the customer"
+    yield f"{run} why {record} --for auditor {at}", "and for an auditor"
+    yield f'{run} records --where "decider ~ default" {at}', "what nobody could say"
+    yield f"{run} ledger seal {at}", "move the log into Parquet files"
+    yield f"{run} ledger prove {record} -o proof.tlog-proof {at}", "a proof that verifies offline"
+    yield f"{run} new my-decision", "your own"
 
 
 def _verdict(scores: Sequence[Mapping[str, Any]]) -> str:
-    """Say what the whole decision saved or lost against the rule, and what it did to the urgent tickets."""
-    whole, rule = scores[0], scores[1]
-    saved = rule["cost"] - whole["cost"]
-    verb = "saves" if saved >= 0 else "loses"
-    told = f"Against the rule alone it {verb} {abs(saved):,.0f} USD over these tickets."
+    """Say what the whole decision saved or lost beside the rule and the model, and at which price."""
+    whole, rule, model = scores[0], scores[1], scores[2]
+    saved = " and ".join(
+        f"{abs(other['cost'] - whole['cost']):,.0f} USD "
+        f"{'less' if other['cost'] >= whole['cost'] else 'more'} than those of the {name} alone"
+        for name, other in (("rule", rule), ("model", model))
+    )
+    told = f"Its errors cost {saved}."
+    if whole["missed_high"] < model["missed_high"]:
+        told += (
+            " It is right less often than the model on purpose: a missed emergency costs 25 to 40 USD and a "
+            f"false alarm 2, so it raises {whole['false_high'] - model['false_high']} more false alarms and "
+            f"misses {model['missed_high'] - whole['missed_high']} fewer urgent tickets."
+        )
     if whole["high_precision"] is not None and whole["high_recall"] is not None:
         right, found = whole["high_precision"], whole["high_recall"]
-        told += f" {right:.0%} of what it calls urgent is; it finds {found:.0%} of what is."
+        told += f" Of the tickets it calls urgent, {right:.0%} are; it finds {found:.0%} of the urgent ones."
     return told
+
+
+def _on_new_line(scores: Sequence[Mapping[str, Any]]) -> str:
+    """Say what the table about the unknown product line teaches."""
+    whole = scores[0]
+    best = min(scores, key=lambda row: row["cost"])
+    if best is whole:
+        return "It holds up on what it never saw."
+    return (
+        f"On what it never saw, {best['name']} would have cost less ({best['cost']:,.0f} USD): a model is "
+        "sure of itself where it should not be. That is what watching accuracy and drift is for."
+    )
 
 
 def _who(deciders: Mapping[str, int], tickets: int) -> Any:
@@ -69,14 +98,7 @@ def _who(deciders: Mapping[str, int], tickets: int) -> Any:
 def _scores(title: str, scores: Sequence[Mapping[str, Any]]) -> Any:
     table = _table(
         f"{title} ({scores[0]['tickets']:,})",
-        (
-            "answered by",
-            "urgency right",
-            "team right",
-            "cost of errors",
-            "high: missed",
-            "high: false alarms",
-        ),
+        ("answered by", "urgency", "team", "cost of errors", "missed urgent", "false alarms"),
     )
     for row in scores:
         table.add_row(
@@ -94,7 +116,14 @@ def _table(title: str, columns: Sequence[str]) -> Any:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+    )
     table.add_column(columns[0], no_wrap=True)
     for column in columns[1:]:
         table.add_column(column, justify="right")
