@@ -122,7 +122,7 @@ def _pyarrow(tables: Iterable[Any], folder: Path) -> None:
             row_group_size=GROUP,
             data_page_size=1024 * 1024,
             use_dictionary=[field.name for field in table.schema if str(field.type) == "string"],
-            write_page_index=True,
+            write_page_index=False,
             store_schema=False,
         )
         with path.open("rb") as file:

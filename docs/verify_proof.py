@@ -26,14 +26,25 @@ def sha(*pieces):
     return hashlib.sha256(b"".join(pieces)).digest()
 
 
-def plain(text):  # each value has one spelling only, or a changed character could go unseen
-    need(base64.b64encode(value := base64.b64decode(text)).decode() == text, f"{text[:20]} is not base64")
+def plain(text, why="a value is not base64"):  # and has one spelling, or a change could go unseen
+    try:
+        value = base64.b64decode(text)
+    except ValueError:
+        value = b""
+    need(base64.b64encode(value).decode() == text, why)
     return value
+
+
+def number(text):  # int() alone would take "-4", "+4", "4_0" and the digits of other scripts
+    need(text.isascii() and text.isdigit() and text == str(int(text)), f"{text[:20]} is no plain number")
+    return int(text)
 
 
 def signed(note, vkey):
     """Return the size and root of a checkpoint that the owner of `vkey` signed."""
-    name, key_id, key = vkey.split("+", 2)
+    name, key_id, key = ["", "", *vkey.split("+", 2)][-3:]
+    public = plain(key, why := "the key is not NAME+ID+KEY")
+    need(len(public) == 33 and sha(name.encode(), b"\n", public)[:4].hex() == key_id, why)
     body, _, tail = note.rpartition("\n\n")
     lines = [line.split(" ") for line in tail.removesuffix("\n").split("\n")]
     need(
@@ -42,10 +53,10 @@ def signed(note, vkey):
     )
     ours = [s for _, who, value in lines if who == name and (s := plain(value))[:4].hex() == key_id]
     for signature in ours:
-        Ed25519PublicKey.from_public_bytes(plain(key)[1:]).verify(signature[4:], body.encode() + b"\n")
+        Ed25519PublicKey.from_public_bytes(public[1:]).verify(signature[4:], body.encode() + b"\n")
     origin, size, root, *_ = [*body.split("\n"), "", ""]
-    need(ours and origin == name and size == str(int(size)), "the checkpoint is not signed by this key")
-    return int(size), plain(root)
+    need(ours and origin == name, "the checkpoint is not signed by this key")
+    return number(size), plain(root)
 
 
 def read_leaf(data):
@@ -88,8 +99,8 @@ def check(text, vkey):
         first == "c2sp.org/tlog-proof@v1" and extra[:6] == "extra " and place[:6] == "index ",
         "this is no proof",
     )
-    need(place == f"index {int(place[6:])}", "the index is no plain number")
-    (size, root), data, index = signed(note, vkey), plain(extra[6:]), int(place[6:])
+    (size, root), data, index = signed(note, vkey), plain(extra[6:]), number(place[6:])
+    need(index < size, f"the log has no entry {index} yet")
     at, last, node = index, size - 1, sha(b"\0", data)
     for sibling in map(plain, path):
         need(last, "the proof is too long")
@@ -98,7 +109,7 @@ def check(text, vkey):
         while left and not at & 1 and at:
             at, last = at >> 1, last >> 1
         at, last = at >> 1, last >> 1
-    need(index < size and last == 0 and node == root, "the entry is not in the log")
+    need(last == 0 and node == root, "the entry is not in the log")
     return *read_leaf(data), index, size
 
 
@@ -109,6 +120,7 @@ if __name__ == "__main__":
             digest = sha(b"answerable/part/v1\0", bytes([len(name)]), name.encode(), read(path))
             need(parts.get(name) == digest, f"the part {name} is not the one in the log")
     except Exception as exc:
-        sys.exit(f"NOT PROVED: {exc or 'the signature is wrong'}" if sys.argv[2:] else __doc__)
+        why = str(exc) or "the signature does not fit this key"  # a wrong signature has no message
+        sys.exit(f"NOT PROVED: {why}" if sys.argv[2:] else __doc__)
     print(*(f"{name}: {value}" for name, value in fields.items()), sep="\n")
     print(f"PROVED: entry {index} of the {size} that {sys.argv[2].split('+')[0]} signed")

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 import answerable as ans
 from answerable.errors import HomeError, NewerHome, UsageError
-from answerable.home import FORMATS, Home, choose_home, find_project, open_home, write_home
+from answerable.home import FORMATS, Home, choose_home, find_project, open_home, refuse_password, write_home
 from answerable.ledger.keys import make_signing_key
 from answerable.workspace import Workspace
 
@@ -217,10 +217,21 @@ def test_a_name_wins_over_the_environment_and_that_over_the_project(tmp_path: Pa
 
 def test_the_environment_names_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For a service that has no working directory of its own."""
+    make(tmp_path / "home")
     monkeypatch.setenv("ANSWERABLE_HOME", str(tmp_path / "home"))
 
     with Workspace() as workspace:
         assert workspace.home.folder == tmp_path / "home"
+
+
+def test_the_environment_makes_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistyped variable would quietly begin a second ledger."""
+    monkeypatch.setenv("ANSWERABLE_HOME", str(tmp_path / "hoem"))
+
+    with pytest.raises(HomeError, match=r"ANSWERABLE_HOME names .*hoem"):
+        Workspace()
+
+    assert not (tmp_path / "hoem").exists()
 
 
 def test_a_project_file_with_an_unknown_setting_is_refused(tmp_path: Path) -> None:
@@ -367,7 +378,59 @@ def test_a_journal_url_comes_from_the_environment(tmp_path: Path, monkeypatch: p
         Workspace(tmp_path / "home")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada:hunter2@host/ledger",
+        "postgresql://ada:hunt/hunter2@host/ledger",
+        "postgresql+psycopg://ada:h@hunter2?@host/ledger",
+        "postgresql://ada@host/ledger?password=hunter2",
+        "postgresql://ada@host/ledger?sslmode=require&PassWord=hunter2",
+        "postgresql://ada@host/ledger?pass%77ord=hunter2",
+        "postgresql://ada@host/ledger?sslpassword=hunter2",
+        "postgresql://ada@host/ledger?passfile=/hunter2",
+        "postgresql:ada:hunter2@host/ledger",
+    ],
+)
+def test_a_password_is_not_written_into_home_toml(tmp_path: Path, url: str) -> None:
+    """Wherever in the URL it stands; nor is it shown."""
+    with pytest.raises(UsageError, match="holds a password") as caught:
+        Workspace(tmp_path / "home", journal=url)
+
+    assert "hunter2" not in str(caught.value)
+    assert not (tmp_path / "home" / "home.toml").exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada@host:5432/ledger?sslmode=require",
+        "postgresql://host:5432/ledger",
+        "postgresql://ada@[::1]:5432/ledger",
+        "postgresql:///ledger?host=/run/postgresql&passwordless=1",
+        "sqlite:C:/ada@home/journal.db",
+        "env:PASSWORD",
+    ],
+)
+def test_a_url_without_a_password_is_taken(url: str) -> None:
+    """Ports, addresses and other settings are none."""
+    refuse_password(url)
+
+
 # -- keys --------------------------------------------------------------------------------------------
+
+
+def test_a_private_key_given_as_its_place_is_not_shown(tmp_path: Path) -> None:
+    """Errors are logged; the key must not be."""
+    make_signing_key(tmp_path / "mine.pem")
+    pem = (tmp_path / "mine.pem").read_text()
+
+    for given_key in (pem, f"file:{pem}", f"env:{pem}"):
+        with pytest.raises((UsageError, HomeError)) as caught:
+            Workspace(tmp_path / "home", signing_key=given_key)
+
+        assert pem.splitlines()[1] not in str(caught.value)
+        assert not (tmp_path / "home" / "home.toml").exists()
 
 
 def test_a_home_without_its_signing_key_can_be_read_and_not_written(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -131,6 +132,60 @@ def test_a_case_that_nobody_could_answer_may_be_asked_again(ws: ans.Workspace) -
 
     assert first.status == "failed"
     assert ws.decide(made, {"number": "1"}).output == LOW
+
+
+def test_a_failed_case_is_replaced_when_the_clock_goes_back(ws: ans.Workspace, clock: Clock) -> None:
+    """It holds its key at no time; the answer does from then on."""
+    down = [True]
+
+    def model(case: Any) -> Any:
+        if down[0]:
+            raise ConnectionError("refused")
+        return LOW
+
+    made = decision(ans.model(model, version="1"), unmeasured="accept")
+    ws.decide(made, {"number": "1"})
+    down[0] = False
+    clock.at -= 3600 * MICRO
+
+    answered = ws.decide(made, {"number": "1"})
+    clock.at += 3600 * MICRO
+
+    assert (answered.status, answered.replayed) == ("answered", False)
+    assert ws.decide(made, {"number": "1"}).record_id == answered.record_id
+
+
+def test_a_slow_good_answer_stands_against_a_rival_that_failed_meanwhile(tmp_path: Path) -> None:
+    """Two processes ask the same: the failed one is found first and still does not keep the key."""
+    failed = threading.Event()
+
+    def answers(case: Any) -> Route:
+        failed.wait(10)
+        return LOW
+
+    def fails(case: Any) -> Route:
+        raise ConnectionError("refused")
+
+    run = [answers]
+    made = decision(ans.model(lambda case: run[0](case), version="1", name="m"), unmeasured="accept")
+    with ans.Workspace(tmp_path / "home") as mine, ans.Workspace(tmp_path / "home") as other:
+        mine.book.register(made)
+        with ThreadPoolExecutor() as pool:
+            begun = threading.Event()
+
+            def slow(case: Any) -> Route:
+                begun.set()
+                return answers(case)
+
+            run[0] = slow
+            asked = pool.submit(mine.decide, made, {"number": "1"})
+            begun.wait(10)
+            run[0] = fails
+            assert other.decide(made, {"number": "1"}).status == "failed"
+            failed.set()
+
+            assert asked.result().output == LOW
+        assert other.decide(made, {"number": "1"}).record_id == asked.result().record_id
 
 
 def slow_model(case: Any) -> Route:

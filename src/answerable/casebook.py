@@ -2,7 +2,7 @@
 
 import platform
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
@@ -15,8 +15,8 @@ from answerable.decisions.decision import Decision
 from answerable.decisions.manifest import digest, manifest
 from answerable.decisions.outcome import Outcome
 from answerable.encoding import decode, encode, plain
-from answerable.errors import HomeError, InputError, UsageError
-from answerable.ledger.entry import HEADER_NAMES, Conflict, Entry, Unit, Write, text_id
+from answerable.errors import HomeError, InputError, LedgerUnavailable, UsageError
+from answerable.ledger.entry import HEADER, HEADER_NAMES, Conflict, Entry, Unit, Write, text_id
 from answerable.ledger.envelope import ELSEWHERE, part_digest, seal_clear, stand_in
 from answerable.ledger.keys import Lookup, Withheld
 from answerable.ledger.leaf import make_entry
@@ -28,6 +28,8 @@ BLOB_BYTES = 256 * 1024  # a larger part lives in the blob store
 PART_BYTES = 16 * 1024 * 1024
 CASE_BYTES = 64 * 1024 * 1024
 _KEEPS_NO_KEY = ("denied", "cancelled", "invalid-input")  # such a case may be asked again
+_FLOATS = tuple(name for name, kind in HEADER if kind == "float")
+_LARGEST = (1 << 63) - 1  # of a column; a sum beyond it stands as that, and its parts in the attempts
 _EMPTY: dict[str, Any] = dict.fromkeys(HEADER_NAMES)
 
 
@@ -167,18 +169,20 @@ class Casebook:
             "stage": account.stage,
             "key_digest": account.key_digest,
             "latency_us": took,
-            "cost": sum(u.cost for u in usages),
+            "cost": _total(u.cost for u in usages),
             "currency": decision.stakes.currency,
-            "tokens_in": sum(u.tokens_in for u in usages) or None,
-            "tokens_out": sum(u.tokens_out for u in usages) or None,
+            "tokens_in": _total(u.tokens_in for u in usages) or None,
+            "tokens_out": _total(u.tokens_out for u in usages) or None,
             "model": next((u.model for u in reversed(usages) if u.model), None),
         }
         parts = {
             "input": account.body,
             "reads": list(request.reads),
-            "attempts": [attempt_data(a) for a in outcome.attempts],
+            "attempts": _list(
+                account.stored.get(i) or encode(attempt_data(a)) for i, a in enumerate(outcome.attempts)
+            ),
             "output": told(
-                output=outcome.output,
+                output=account.output_data,
                 proposal=outcome.proposal,
                 due=account.due_at,
                 reason=outcome.reason,
@@ -187,7 +191,7 @@ class Casebook:
             "versions": self._versions,
             "detail": {"key": account.key, "principal": principal_data(request.principal)},
         }
-        entry = self.entry(header, {n: v for n, v in parts.items() if v not in (None, [])})
+        entry = self.entry(header, {n: v for n, v in parts.items() if v not in (None, [], b"[]")})
         return Unit([entry], list(self._writes(account, outcome)))
 
     def _writes(self, account: Account, outcome: Outcome[Any]) -> list[Write]:
@@ -198,8 +202,9 @@ class Casebook:
                 "key_digest": account.key_digest,
                 "case_id": account.id,
                 "input_digest": self.input_digest(account.body),
-                # What nobody could answer may be asked again: a retry after an outage is not a replay.
-                "expires": account.at + (0 if outcome.status == "failed" else decision.keep_key_us),
+                # What nobody could answer may be asked again, and never stands in the way of an answer,
+                # however slow that is and whichever way the clock is set.
+                "expires": 0 if outcome.status == "failed" else account.at + decision.keep_key_us,
                 "now": account.at,
             }
             writes.append(Write(cases.TAKE_KEY, params, expect=1, clash="key"))
@@ -225,10 +230,14 @@ class Casebook:
         """Return an entry with a fresh id and the present time where `header` has none, its parts sealed.
 
         parts: name -> value, or bytes that are encoded already; those over 256 KiB are written to the blob
-        store first. Raises InputError for a part over 16 MiB.
+        store first. Raises InputError for a part over 16 MiB, LedgerUnavailable where the blob store cannot
+        be written.
         """
         full = {**_EMPTY, "at": self.clock.now(), **header}
         full["id"] = full["id"] or self.ids.new()
+        for name in _FLOATS:
+            if full[name] is not None:
+                full[name] += 0.0  # SQLite stores -0.0 as 0; the leaf must hash what is read back
         salts = self.ids.random(16 * len(parts))
         sealed: dict[str, bytes] = {}
         total = 0
@@ -243,10 +252,19 @@ class Casebook:
             envelope = seal_clear(body, salts[16 * i : 16 * i + 16])
             if len(envelope) > BLOB_BYTES:
                 mark = part_digest(name, envelope)
-                self.ledger.blobs.put(mark, envelope)
+                self._put(mark, envelope)
                 envelope = stand_in(ELSEWHERE, mark)
             sealed[name] = envelope
         return make_entry(full, sealed)
+
+    def _put(self, mark: bytes, envelope: bytes) -> None:
+        try:
+            self.ledger.blobs.put(mark, envelope)
+        except OSError as exc:
+            raise LedgerUnavailable(
+                f"the blob store cannot be written: {exc.strerror or exc}",
+                next_step="make room for blobs/ in the home and let this process write there; then try again",
+            ) from exc
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -305,6 +323,15 @@ def principal_data(principal: Principal) -> dict[str, Any]:
         "verified": principal.verified,
         "on_behalf_of": principal.on_behalf_of,
     }
+
+
+def _total(numbers: Iterable[int]) -> int:
+    return min(sum(numbers), _LARGEST)
+
+
+def _list(bodies: Iterable[bytes]) -> bytes:
+    """Return encoded values as an encoded list of them."""
+    return b"[" + b",".join(bodies) + b"]"
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -50,9 +50,11 @@ class Account:
     reason: str = ""
     fault: str | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    stored: dict[int, bytes] = field(default_factory=dict)  # attempts as stored, where that is known already
     answered: dict[str, Any] = field(default_factory=dict)  # settled fields, validated
     settled_by: list[Attempt] = field(default_factory=list)  # accepted attempts, whose fields stand
     output: Any = None
+    output_data: Any = None  # the output as plain data, as it is stored
     made_by: Decider | None = None
     suspended: Suspend | None = None
 

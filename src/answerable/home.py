@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 from answerable import formats
 from answerable.errors import HomeError, NewerHome, UsageError, did_you_mean
@@ -29,6 +30,7 @@ OWN_KEY = "file:secrets/signing.pem"  # made with the home
 PROJECT_FILE = "answerable.toml"
 CREATE_LOCK = "home.lock"
 HOME_VARIABLE = "ANSWERABLE_HOME"
+SECRET_SETTINGS = ("password", "passfile", "sslpassword")  # of a PostgreSQL URL
 DURABILITIES = ("FULL", "NORMAL")
 FORMATS: Mapping[str, int] = {
     "home": formats.HOME,
@@ -106,11 +108,23 @@ def create_home(
 
 def refuse_password(journal: str) -> None:
     """Raise UsageError if a journal's URL holds a password: home.toml is no place for one."""
-    if re.search(r"://[^/@]*:[^/@]*@", journal):
+    if _holds_password(journal):
         raise UsageError(
             "the journal's URL holds a password, which would stand in home.toml",
             next_step='put the URL into the environment and name it: journal="env:NAME"',
         )
+
+
+def _holds_password(journal: str) -> bool:
+    """Say whether a URL has a password before its host or among its settings; rather too often."""
+    scheme, _, rest = journal.partition(":")
+    if scheme in ("env", "sqlite", "memory"):
+        return False
+    # A password may hold any of "/?#:@", so whatever stands before the last @ counts.
+    before = rest.rpartition("@")[0].lstrip("/")
+    settings = re.split(r"[?&;#\s]", unquote_plus(rest))
+    named = {setting.partition("=")[0].strip().lower() for setting in settings}
+    return ":" in before or not named.isdisjoint(SECRET_SETTINGS)
 
 
 def unmake_home(home: Home) -> None:
@@ -263,13 +277,14 @@ def find_project(start: Path) -> Project | None:
 
 
 def _project(folder: Path, path: Path, data: Mapping[str, Any]) -> Project:
+    if not isinstance(data, Mapping):
+        raise UsageError(f"{path}: answerable is {data!r}", next_step="write a table, [tool.answerable]")
     known = ("home", "decisions", "connections", "providers", "policies", "alerts", "retention")
     for name in data:
         if name not in known:
             raise UsageError(f"{path} has an unknown setting {name!r}", next_step=did_you_mean(name, known))
-    home, decisions, connections = (
-        data.get(name, usual) for name, usual in (("home", ".answerable"), ("decisions", {}), ("connections", {}))
-    )
+    home, decisions = data.get("home", ".answerable"), data.get("decisions", {})
+    connections = data.get("connections", {})
     if isinstance(decisions, list):
         decisions = {str(target).rpartition(":")[2]: target for target in decisions}
     for name, sound, wanted in (
@@ -279,7 +294,8 @@ def _project(folder: Path, path: Path, data: Mapping[str, Any]) -> Project:
     ):
         if not sound:
             raise UsageError(f"{path}: {name} is {data[name]!r}", next_step=f"write {wanted}")
-    return Project(folder=folder, home=_folder(folder / home, home), decisions=decisions, connections=connections)
+    place = _folder(folder / home, home)
+    return Project(folder=folder, home=place, decisions=decisions, connections=connections)
 
 
 def _all_text(decisions: Any) -> bool:
@@ -287,21 +303,21 @@ def _all_text(decisions: Any) -> bool:
 
 
 def _folder(path: Path, named: str | Path) -> Path:
-    """Return `path`, which stands for a home `named` so. Raises UsageError for a URL or a file."""
-    if re.match(r"[A-Za-z][\w+.-]+:/", str(named)):  # of a URL only the scheme is shown: it may hold a password
-        raise UsageError(
+    """Return the `path` of a home `named` so. Raises UsageError for a URL, HomeError for a file."""
+    if re.match(r"[A-Za-z][\w+.-]+:/", str(named)):
+        raise UsageError(  # only the scheme is shown: the rest may hold a password
             f"the home is given as a {str(named).partition(':')[0]} URL, and a home is a folder",
             next_step="name a folder; its journal may be a PostgreSQL URL: Workspace(folder, journal=...)",
         )
-    if path.is_file():
-        raise UsageError(f"{named} is a file, not a folder", next_step="name the folder of a home")
+    if os.path.isfile(path):
+        raise HomeError(f"{named} is a file, not a folder", next_step="name the folder of a home")
     return path
 
 
 def choose_home(named: str | Path | None, env: Mapping[str, str], start: Path) -> Path:
     """Return the home's folder: as named, else ANSWERABLE_HOME, else the project file's.
 
-    Raises UsageError where none of them says one, or one that is a file or a URL: no home is ever made by
+    Raises UsageError where none of them says one, or a URL, and HomeError for a file: no home is ever made by
     accident.
     """
     named = named if named is not None else env.get(HOME_VARIABLE) or None

@@ -9,6 +9,7 @@ from answerable.decisions.decision import Decision
 from answerable.decisions.fields import full_output
 from answerable.decisions.outcome import Outcome
 from answerable.decisions.reading import problems
+from answerable.decisions.stored import comes_back
 from answerable.encoding import decode, plain
 from answerable.errors import UsageError
 from answerable.ledger.entry import Conflict, Unit, Write, text_id
@@ -70,12 +71,18 @@ def valid_output(decision: Decision[Any, Any], output: Any) -> Any:
     from pydantic import ValidationError
 
     try:
-        return full_output(decision.output, output)
+        valid = full_output(decision.output, output)
     except ValidationError as exc:
         raise UsageError(
-            f"that is no answer to {decision.name}: {problems(exc)}",
+            f"that is no answer to {decision.name}: {problems(exc, decision.output)}",
             next_step=f"give a {decision.output.__name__} or a mapping of all its fields",
         ) from None
+    if not decision.output_surely_comes_back and not comes_back(valid, plain(valid)):
+        raise UsageError(
+            f"that answer to {decision.name} would not come back from its record as it is",
+            next_step="give its fields types whose values JSON can hold",
+        )
+    return valid
 
 
 def _ending(

@@ -5,7 +5,8 @@ It is one coroutine that awaits only ports, so `decide` steps it by hand on the 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
@@ -14,16 +15,20 @@ from typing import Any
 from answerable.casebook import PART_BYTES, Casebook
 from answerable.casefile import Account, Request
 from answerable.decisions.acceptance import Verdict, accept, cheapest
+from answerable.decisions.account import attempt_data
 from answerable.decisions.answer import Abstain, Answer, Belief, Finding, Refuse, Suspend, confidence_of
 from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Outcome, Result
-from answerable.decisions.reading import NotAnAnswer, key_of, read_input, read_returned, whole
-from answerable.encoding import MICRO, encode, plain
-from answerable.errors import AnswerableError, InputError, KeyReused
+from answerable.decisions.reading import NotAnAnswer, key_of, read_input, read_returned, unstorable, whole
+from answerable.decisions.stored import comes_back, revive
+from answerable.encoding import MICRO, decode, encode, plain
+from answerable.errors import AnswerableError, HomeError, InputError, KeyReused, LedgerUnavailable, UsageError
 from answerable.ledger.entry import Conflict, Receipt, Unit, text_id
 from answerable.ports import Caller, Clock, Ids, PolicyEngine, Protector, Releases
+
+KEY_BYTES = 64 * 1024  # of a key; it stands in a part beside other things
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +76,8 @@ def admit(road: Road, account: Account, given: Any) -> bool:
         account.body = storable(account.input)
         account.key = request.key or key_of(decision, account.input)
         if account.key is not None:
-            storable(account.key)
+            if len(storable(account.key)) > KEY_BYTES:
+                raise InputError(f"the key has more than {KEY_BYTES:,} bytes", next_step="use a digest of it")
             account.key_digest = road.book.key_digest(decision.name, account.key)
     except InputError as exc:
         account.status, account.reason, account.fault = "refused", one_line(exc.what), "invalid-input"
@@ -87,7 +93,10 @@ def admit(road: Road, account: Account, given: Any) -> bool:
 
 def storable(data: Any) -> bytes:
     """Return `data` as a record stores it. Raises InputError with the path of what cannot be stored."""
-    body = encode(data, what="input")
+    try:
+        body = encode(data, what="input")
+    except Exception as exc:  # user code: a computed field, a serializer or a mapping may raise anything
+        raise InputError(unstorable(data, "input"), next_step="send a value JSON can hold") from exc
     if len(body) > PART_BYTES:
         raise InputError(
             f"the input has more than {PART_BYTES:,} bytes", next_step="send a reference instead"
@@ -136,7 +145,11 @@ async def ask_deciders(road: Road, account: Account) -> None:
     for decider in account.decision.deciders if elsewhere is None else [elsewhere]:
         if only_a_person and decider.kind != "person":
             continue
-        attempt = await ask(road, account, decider)
+        last = account.attempts[-1] if account.attempts else None
+        if last is None or own_input(account, abandoned=last.fault == "timeout"):
+            attempt = await ask(road, account, decider)
+        else:
+            attempt = lost_input(decider)
         account.attempts.append(attempt)
         if account.output is not None:
             account.status, account.made_by = "answered", decider
@@ -153,6 +166,32 @@ async def ask_deciders(road: Road, account: Account) -> None:
     account.reason = account.attempts[-1].reason
     if failed:
         account.fault = account.attempts[-1].fault
+
+
+def own_input(account: Account, *, abandoned: bool = False) -> bool:
+    """Give what follows the input as it was recorded, should a decider have changed it.
+
+    The usual case costs one encoding; a new input is read from the record's body only where it differs.
+    abandoned: a decider that was given up may still write to the old one. False: it cannot be read back.
+    """
+    if account.body is None:
+        return True
+    with suppress(Exception):  # user code, here and below: what raises now did not at admission
+        if not abandoned and encode(account.input) == account.body:
+            return True
+    with suppress(Exception):
+        kept = revive(account.decision.input, decode(account.body))
+        if not abandoned and kept == account.input:  # only what it computes differs, by the clock perhaps
+            return True
+        account.input = kept
+        return encode(kept) == account.body
+    return False
+
+
+def lost_input(decider: Decider) -> Attempt:
+    """Return the attempt of a decider that could not be asked."""
+    reason = "a decider before changed the input, which its record does not give back"
+    return Attempt(decider=decider.made_by, result="failed", reason=reason, fault="invalid")
 
 
 async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
@@ -183,33 +222,32 @@ async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
     try:
         returned = await road.caller.call(decider, road.protector.view(case, decider), timeout)
         answer = read_returned(account.decision, decider, returned, account.answered)
+        if isinstance(answer, Abstain):
+            return ended("abstained", answer.reason)
+        if isinstance(answer, Refuse):
+            return ended("refused", answer.reason)
+        if isinstance(answer, Suspend):
+            attempt = ended("suspended", answer.reason)
+            account.suspended = answer
+            return attempt
+        if account.decision.checks and not own_input(account):
+            raise NotAnAnswer("invalid", f"{decider.name} changed the input, which cannot be read back")
+        return judge(account, replace(case, input=account.input), answer, ended)
     except NotAnAnswer as exc:
-        return ended("failed", str(exc), fault=exc.fault)
+        return ended("failed", one_line(exc), fault=exc.fault)
     except TimeoutError as exc:
-        return ended("failed", str(exc) or "it timed out", fault="timeout")
-    except Exception as exc:  # the boundary: a decider is user code and may raise anything
+        return ended("failed", one_line(exc) or "it timed out", fault="timeout")
+    except Exception as exc:  # the boundary: a decider is user code and may raise and give anything
         return ended("failed", f"{decider.name} raised {said(exc)}", fault="exception")
-    if isinstance(answer, Abstain):
-        return ended("abstained", answer.reason)
-    if isinstance(answer, Refuse):
-        return ended("refused", answer.reason)
-    if isinstance(answer, Suspend):
-        account.suspended = answer
-        return ended("suspended", answer.reason)
-    return judge(road, account, case, answer, ended)
 
 
-def judge(
-    road: Road, account: Account, case: Case[Any], answer: Answer[Any], ended: Callable[..., Attempt]
-) -> Attempt:
-    """Accept an answer or say why not: cost of error first, then, once it is whole, its checks."""
+def judge(account: Account, case: Case[Any], answer: Answer[Any], ended: Callable[..., Attempt]) -> Attempt:
+    """Accept an answer or say why not: cost of error first, then, once it is whole, its checks.
+
+    What will be stored is encoded here, so that a value no record can hold is this attempt's fault.
+    """
     decision = account.decision
-    room = PART_BYTES // (2 * len(decision.deciders))  # so that all attempts together fit a part
     try:
-        sure = [list(belief.distribution or ()) for belief in answer.beliefs.values()]
-        body = encode([answer.output, answer.calls, answer.reasons, sure], what="the answer")
-        if len(body) > room:
-            return ended("failed", f"the answer has more than {room:,} bytes", fault="invalid")
         values, beliefs, verdict = weigh(account, case, answer)
         merged = {**account.answered, **{name: values[name] for name in verdict.stands}}
         output = None
@@ -217,30 +255,73 @@ def judge(
             output = whole(decision, merged)
     except NotAnAnswer as exc:
         return ended("failed", str(exc), fault=exc.fault)
-    except InputError as exc:  # text or numbers that no record can hold
-        return ended("failed", exc.what, fault="invalid")
     except Exception as exc:  # the boundary: stakes may be functions of the input
         return ended("failed", f"the stakes raised {said(exc)}", fault="exception")
     more = {
-        "output": plain(values),
         "beliefs": beliefs,
         "usage": answer.usage,
         "calls": answer.calls,
         "expected_cost": verdict.expected_cost,
     }
+    reasons = tuple(map(one_line, answer.reasons))
+    if verdict.act == "accept" and len(verdict.stands) < len(values):
+        reasons = (*reasons, verdict.because)
+    result, told = "accepted", "; ".join(reasons) or verdict.because
+    fault, settled = None, verdict.stands
     if verdict.act != "accept":
+        result, told, settled = "rejected", verdict.because, ()
         fault = "never-automatic" if verdict.act == "person" else None
-        return ended("rejected", verdict.because, fault=fault, **more)
-    if output is not None:
+    elif output is not None:
         finding = examine(decision, case, Answer(output, beliefs=beliefs, reason=answer.reasons))
         if finding is not None:
-            return ended("rejected", f"{finding.check}: {finding.reason}", fault="check", **more)
-    reasons = answer.reasons if len(verdict.stands) == len(values) else (*answer.reasons, verdict.because)
-    reason = "; ".join(reasons) or verdict.because
-    attempt = ended("accepted", reason, settled=verdict.stands, **more)
-    account.answered, account.output = merged, output
-    account.settled_by.append(attempt)
+            result, told, settled = "rejected", f"{one_line(finding.check)}: {one_line(finding.reason)}", ()
+            fault, output = "check", None
+    try:
+        data = None if output is None else stored_output(decision, output)
+        attempt = ended(result, told, fault=fault, settled=settled, output=stored_values(values), **more)
+        body = stored_attempt(attempt, answer.reasons)
+        room = PART_BYTES // (2 * len(decision.deciders))  # so that all attempts together fit a part
+        if max(len(body), 0 if data is None else len(encode(data))) > room:
+            raise NotAnAnswer("invalid", f"the answer has more than {room:,} bytes")
+    except NotAnAnswer as exc:
+        return ended("failed", str(exc), fault=exc.fault)
+    account.stored[len(account.attempts)] = body
+    if result == "accepted":
+        account.answered, account.output, account.output_data = merged, output, data
+        account.settled_by.append(attempt)
     return attempt
+
+
+def stored_output(decision: Decision[Any, Any], output: Any) -> Any:
+    """Return an output as plain data. Raises NotAnAnswer if no replay would give it back as it is."""
+    try:
+        data = plain(output)
+    except Exception as exc:  # user code: a computed field or a serializer may raise anything
+        raise NotAnAnswer("invalid", unstorable(output, "the output")) from exc
+    if not decision.output_surely_comes_back and not comes_back(output, data):
+        raise NotAnAnswer("invalid", "the output would not come back from its record as it is")
+    return data
+
+
+def stored_values(values: Mapping[str, Any]) -> Any:
+    """Return answered values as plain data. Raises NotAnAnswer naming what has no stored form."""
+    try:
+        return plain(values)
+    except Exception as exc:  # as above
+        raise NotAnAnswer("invalid", unstorable(values, "the answer")) from exc
+
+
+def stored_attempt(attempt: Attempt, reasons: Sequence[Any]) -> bytes:
+    """Return an attempt as it is stored. Raises NotAnAnswer naming what has no stored form.
+
+    reasons: as given, before they became one line of valid text.
+    """
+    try:
+        encode(reasons)
+        return encode(attempt_data(attempt))
+    except Exception as exc:  # as above, in what the decider told about its calls
+        held = [attempt.output, attempt.calls, reasons]
+        raise NotAnAnswer("invalid", unstorable(held, "the answer")) from exc
 
 
 def left_open(account: Account, values: Mapping[str, Any], settled: Mapping[str, Any]) -> bool:
@@ -291,9 +372,12 @@ def said(exc: Exception) -> str:
         return type(exc).__name__
 
 
-def one_line(text: str) -> str:
+def one_line(text: Any) -> str:
     """Return free-form text as a record keeps it: one line of valid Unicode, at most 2,000 characters."""
-    return " ".join(str(text).encode("utf-8", "replace").decode().split())[:2000]
+    try:
+        return " ".join(str(text).encode("utf-8", "replace").decode().split())[:2000]
+    except Exception:  # user code: even its text may raise
+        return f"a {type(text).__name__} without a text"
 
 
 def stands_unmeasured(account: Account) -> bool:
@@ -310,7 +394,30 @@ async def record(road: Road, account: Account) -> Outcome[Any]:
     A rival that answered the same key first wins: its outcome is returned, this one leaves no trace.
     """
     took = round((road.clock.monotonic() - account.started) * MICRO)
-    outcome = Outcome(
+    try:
+        outcome = told_outcome(account)
+        unit = road.book.unit(account, outcome, took)
+    except (UsageError, HomeError, LedgerUnavailable):
+        raise
+    except Exception as exc:  # the net: what no step before has found makes a small record all the same
+        give_up(account, exc)
+        outcome = told_outcome(account)
+        unit = road.book.unit(account, outcome, took)
+    try:
+        await road.submit(unit)
+        # act: effects will leave through the outbox from here on; no decision can declare one yet
+        return outcome
+    except Conflict as conflict:
+        if conflict.clash != "key":
+            raise
+        known = recorded_before(road, account)
+        assert known is not None
+        return known
+
+
+def told_outcome(account: Account) -> Outcome[Any]:
+    """Return what the caller will be told, once it is durable."""
+    return Outcome(
         status=account.status,
         record_id=account.record_id,
         decision=account.decision.name,
@@ -323,16 +430,19 @@ async def record(road: Road, account: Account) -> Outcome[Any]:
         degraded=degraded(account),
         attempts=tuple(account.attempts),
     )
-    try:
-        await road.submit(road.book.unit(account, outcome, took))
-        # act: effects will leave through the outbox from here on; no decision can declare one yet
-        return outcome
-    except Conflict as conflict:
-        if conflict.clash != "key":
-            raise
-        known = recorded_before(road, account)
-        assert known is not None
-        return known
+
+
+def give_up(account: Account, exc: Exception) -> None:
+    """Turn a case that cannot be recorded as it is into a failed one, of what surely can be."""
+    account.status, account.fault = "failed", account.fault or "invalid"
+    account.reason = f"the case cannot be recorded as it is: {type(exc).__name__}"
+    account.request = replace(account.request, reads=())
+    account.attempts = [
+        Attempt(decider=a.decider, result=a.result, fault=a.fault, latency_us=a.latency_us)
+        for a in account.attempts
+    ]
+    account.stored, account.answered, account.settled_by = {}, {}, []
+    account.output = account.output_data = account.suspended = account.made_by = None
 
 
 def confidence(account: Account) -> float | None:

@@ -34,6 +34,7 @@ from answerable.errors import (
 from answerable.home import (
     CREATE_LOCK,
     HOME_FILE,
+    HOME_VARIABLE,
     OWN_KEY,
     Home,
     choose_home,
@@ -95,6 +96,8 @@ class Workspace:
             self._temporary = weakref.finalize(self, _remove, folder, self._pid)
         else:
             folder = choose_home(home, os.environ, Path.cwd())
+            if home is None and os.environ.get(HOME_VARIABLE):
+                _refuse_new(folder)
         self.home, self._journal, signer = _open(folder, journal, signing_key)
         self.ledger = Ledger(
             self._journal,
@@ -440,6 +443,15 @@ def _remove(folder: Path, pid: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _refuse_new(folder: Path) -> None:
+    """Raise HomeError if a name from the environment, which may be mistyped, would make a home."""
+    if may_become_home(folder) and not (folder / CREATE_LOCK).exists():
+        raise HomeError(
+            f"{HOME_VARIABLE} names {folder}, where there is no home",
+            next_step="correct it; a new home is made where it is named: Workspace(folder)",
+        )
+
+
 def _open(
     folder: Path, journal: str | None, signing_key: str | None
 ) -> tuple[Home, Journal, FileSigner | Withheld]:
@@ -477,6 +489,8 @@ def _open(
                 unmake_home(home)
                 raise
             return home, *opened
+    except TimeoutError as exc:
+        raise HomeError(f"the home cannot be made: {exc}", next_step="wait for it or end it") from exc
     finally:
         turn.close()
 

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +33,7 @@ def test_the_shape_of_the_summary(cli: Any) -> None:
         "replayed": 0,
         "resumed": 0,
         "truths": 0,
+        "right": {},
     }
 
 
@@ -189,6 +185,15 @@ def test_a_database_is_read_by_a_query(cli: Any) -> None:
     assert cli("why", "--key", "13", "--json").json["input"]["number"] == "13"
 
 
+def test_a_database_without_a_query_says_which_option_is_missing(cli: Any) -> None:
+    """In the words of the command line."""
+    sqlite3.connect(cli.folder / "cases.db").close()
+    ran = cli("decide", "decision.py:route", "sqlite:///cases.db")
+
+    assert ran.code == 2
+    assert '--query "SELECT ..." or --query TABLE' in ran.err
+
+
 # -- bad rows ----------------------------------------------------------------------------------------
 
 
@@ -218,6 +223,47 @@ def test_too_many_rejected_rows_fail_at_the_end(cli: Any) -> None:
     assert "1 of 3 rows were rejected" in ran.err
 
 
+def test_an_empty_cell_of_a_required_field_is_called_empty(cli: Any) -> None:
+    """In every kind of table; a row of JSON may lack the field, which is something else."""
+    import pyarrow as arrow
+    import pyarrow.parquet as parquet
+
+    text = (cli.folder / "decision.py").read_text().replace("amount: float | None = None", "amount: float")
+    cli.write("needs.py", text)
+    parquet.write_table(
+        arrow.table({"number": ["1", "2"], "body": ["a", "b"], "amount": [None, 1.0]}),
+        cli.folder / "cases.parquet",
+    )
+    cli.write("cases.csv", "number,body,amount\n3,a,\n")
+    cli.write("cases.jsonl", '{"number":"4","body":"a","amount":null}\n{"number":"5","body":"a"}\n')
+
+    def errors(name: str) -> list[str]:
+        ran = cli("decide", "needs.py:route", name, "--json", "--max-rejected", 2)
+        return [one["error"] for one in ran.json["rejected"]]
+
+    assert errors("cases.parquet") == ["amount: is empty"]
+    assert errors("cases.csv") == ["amount: is empty"]
+    assert errors("cases.jsonl") == ["amount: is empty", "amount: Field required"]
+
+
+def test_a_row_that_is_refused_is_not_shown_as_two(cli: Any) -> None:
+    """The line below the table says that the rejected row is the refused case."""
+    cli.write("cases.csv", "number,body,amount\n1,hi,abc\n2,hi\n3,hi,1\n")
+    out = cli("decide", "decision.py:route", "cases.csv", "--max-rejected", 2).out
+
+    assert "rejected" not in out.splitlines()[0]
+    assert "2 rows were rejected as unreadable or invalid, 1 of them counted above as refused" in out
+
+
+def test_rows_without_a_key_are_told_once(cli: Any) -> None:
+    """Nobody can find such a case by it; a decision without a key field is told nothing."""
+    cli.write("cases.csv", "number,body\n1,hi\n,ho\n,hu\n")
+    cli.write("plain.csv", "body\nhi\n")
+
+    assert "2 rows have no key: " in cli("decide", "decision.py:route", "cases.csv").err
+    assert "no key" not in cli("decide", "decision.py:plain", "plain.csv").err
+
+
 def test_a_value_is_never_shown_in_an_error(cli: Any) -> None:
     """It may be personal."""
     cli.write("cases.csv", "number,body,amount\n1,hi,secret-value\n")
@@ -230,7 +276,7 @@ def test_a_value_is_never_shown_in_an_error(cli: Any) -> None:
     ("name", "content", "said"),
     [
         ("empty.csv", b"", "empty"),
-        ("empty.jsonl", b"", "no rows"),
+        ("empty.jsonl", b"", "error: empty.jsonl has no rows"),
         ("zeros.csv", b"\x00" * 100, "zeros.csv"),
         ("list.json", b"[1, 2", "not a valid JSON list"),
         ("cases.doc", b"x", "has no known kind"),
@@ -255,6 +301,7 @@ def test_a_missing_file_is_told_with_the_nearest_name(cli: Any) -> None:
     assert ran.code == 2
     assert "did you mean 'cases.csv'" in ran.err
     assert not (cli.folder / "home").exists()
+    assert "did you mean" not in cli("decide", "decision.py:route", "truths.csv").err
 
 
 def test_a_table_with_a_header_only_has_no_cases(cli: Any) -> None:
@@ -404,99 +451,20 @@ def test_the_truth_of_a_replayed_case_is_not_recorded_twice(cli: Any) -> None:
     assert len(cli("why", "last", "--json").json["truths"]) == 1
 
 
-# -- resuming ----------------------------------------------------------------------------------------
+def test_how_many_were_right_is_told_for_each_field(cli: Any) -> None:
+    """Of the answers whose truth the table tells; on the side, and as data. A resumed run counts all."""
+    head = "number,body,truth.urgency,truth.paid"
+    cli.write("cases.csv", f"{head}\n1,hi,HIGH,false\n2,ho,low,\n3,I was hacked,high,nonsense\n")
+    command = ("decide", "decision.py:route", "cases.csv", "--max-rejected", 1, "-o", "out.csv")
+    ran = cli(*command, "--json")
+
+    assert ran.json["right"] == {"urgency": {"right": 2, "of": 3}, "paid": {"right": 1, "of": 1}}
+    assert "urgency: 2 of 3 right\n" in ran.err
+    assert cli(*command, "--json", "--resume").json["right"] == ran.json["right"]
 
 
-def test_a_crash_doubles_no_case_that_the_world_knows_by_no_key(cli: Any, monkeypatch: Any) -> None:
-    """The job id beside OUT gives each line a key: what was recorded and not written answers again."""
-    from answerable.cli.results import Results
+def test_a_case_without_an_answer_is_neither_right_nor_wrong(cli: Any) -> None:
+    """It waits for a person."""
+    cli.write("cases.csv", "body,truth.urgency\nhi,high\n")
 
-    cli.write("cases.csv", "body\n" + "".join(f"text {n}\n" for n in range(10)))
-    write, count = Results.write, []
-
-    def crash(self: Results, line: int, outcome: Any) -> None:
-        count.append(line)
-        if len(count) > 4:
-            raise OSError(28, "No space left on device", "out.csv.partial")
-        write(self, line, outcome)
-
-    monkeypatch.setattr(Results, "write", crash)
-    ran = cli("decide", "decision.py:plain", "cases.csv", "-o", "out.csv")
-    assert ran.code == 2
-    assert "No space left" in ran.err and "--resume" in ran.err
-    assert (cli.folder / "out.csv.job").exists()
-    with (cli.folder / "out.csv.partial").open("ab") as file:
-        file.write(b"7,0190-torn,answ")
-    recorded = cli("records", "--json").out.count("\n")
-    assert recorded > 4
-
-    monkeypatch.setattr(Results, "write", write)
-    assert "--resume" in cli("decide", "decision.py:plain", "cases.csv", "-o", "out.csv").err
-    ran = cli("decide", "decision.py:plain", "cases.csv", "-o", "out.csv", "--resume", "--json")
-
-    assert ran.code == 0
-    assert ran.json["cases"] == 10
-    assert (ran.json["resumed"], ran.json["replayed"]) == (4, recorded - 4)
-    rows = _rows(cli.folder / "out.csv")
-    assert [row["line"] for row in rows] == [str(n) for n in range(2, 12)]
-    assert len({row["record_id"] for row in rows}) == 10
-    assert cli("records", "--json").out.count("\n") == 10
-    assert sorted(path.name for path in cli.folder.glob("out.*")) == ["out.csv"]
-
-
-def test_resuming_a_finished_run_decides_nothing(cli: Any) -> None:
-    """It may be repeated."""
-    cli.write("cases.csv", "body\nhi\nho\n")
-    cli("decide", "decision.py:plain", "cases.csv", "-o", "out.csv")
-    before = (cli.folder / "out.csv").read_bytes()
-    ran = cli("decide", "decision.py:plain", "cases.csv", "-o", "out.csv", "--resume", "--json")
-
-    assert (ran.json["cases"], ran.json["resumed"]) == (2, 2)
-    assert (cli.folder / "out.csv").read_bytes() == before
-
-
-SLOW = """
-import time
-from decision import Keyless, Route, decision
-import answerable as ans
-
-def slow(case):
-    time.sleep(0.05)
-    return ans.Answer(Route(urgency="low"), confidence=1.0)
-
-route = decision("slow", Keyless, [ans.model(slow, version="1")])
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process there")
-def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(cli: Any) -> None:
-    """Each recorded case is in the result, and the rest follows with --resume."""
-    cli.write("slow.py", SLOW)
-    cli.write("cases.csv", "body\n" + "hi\n" * 400)
-    command = [
-        sys.executable,
-        "-m",
-        "answerable.cli.app",
-        "decide",
-        "slow.py:route",
-        "cases.csv",
-        "-o",
-        "out.csv",
-    ]
-    process = subprocess.Popen(
-        [*command, "--concurrency", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    partial = cli.folder / "out.csv.partial"
-    deadline = time.monotonic() + 60
-    while not (cli.folder / "home" / "home.toml").exists() or not partial.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-
-    assert process.returncode == 130
-    assert "--resume" in err and "Traceback" not in err
-    done = len(_rows(partial))
-    assert 0 < done < 400
-    assert cli("records", "--json", "--limit", 0).out.count("\n") == done
+    assert cli("decide", "decision.py:ask", "cases.csv", "--json").json["right"] == {}

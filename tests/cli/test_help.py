@@ -45,6 +45,7 @@ def test_the_commands_are_those_that_the_design_names() -> None:
         "ledger verify",
         "new",
         "records",
+        "resolve",
         "restore",
         "truth import",
         "upgrade",
@@ -94,6 +95,12 @@ def test_help_starts_quickly_and_loads_nothing_heavy() -> None:
     assert min(took) < 1.2  # thrice the promise: tests share their machine
 
 
+@pytest.mark.parametrize("name", ["", "ledger", *sorted(COMMANDS)])
+def test_a_flag_is_shown_without_a_type(cli: Any, name: str) -> None:
+    """It takes no value."""
+    assert "bool" not in cli(*name.split(), "--help").out
+
+
 def test_without_a_command_the_help_is_shown(cli: Any) -> None:
     """A newcomer who types the name alone is told what there is."""
     assert "decide" in cli().out
@@ -138,6 +145,26 @@ def test_a_fault_of_ours_shows_no_traceback(cli: Any, monkeypatch: Any) -> None:
     assert ran.code == 1
     assert len(ran.err.splitlines()) == 2
     assert "KeyError" in ran.err and "test_help.py:" in ran.err
+
+
+def test_a_missing_extra_is_told_with_what_to_install(cli: Any, monkeypatch: Any) -> None:
+    """Before the demo makes a home."""
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    ran = cli("demo", "--out", "there")
+
+    assert ran.code == 2
+    assert ran.err.splitlines()[-1] == '  next: pip install "answerable[eval]"'
+    assert not (cli.folder / "there").exists()
+
+
+def test_an_error_is_broken_between_words_on_a_terminal(cli: Any, monkeypatch: Any) -> None:
+    """In a pipe it stays one line; a word that is longer than a line stays whole."""
+    monkeypatch.setattr("answerable.cli.printing.columns_of", lambda stream: 40)
+    err = cli("check", "nowhere_near_a_module_of_a_very_long_name:route").err
+
+    assert all(len(line) <= 40 for line in err.splitlines() if len(line.split()) > 1)
+    assert "'nowhere_near_a_module_of_a_very_long_name'" in err
+    assert "\n  next: " in err
 
 
 def test_an_interrupt_ends_with_130(cli: Any, monkeypatch: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from answerable.cli.printing import counted
 from answerable.ledger.note import Proof
 
 
@@ -168,3 +169,9 @@ def test_a_waiting_case_is_shown_with_its_time(cli: Any) -> None:
     assert ran.json["outcomes"]["escalated"] == 1 and ran.json["deciders"] == {}
     assert (row["outcome"], row["answer.urgency"]) == ("escalated", None)
     assert cli("records", "--json", "--where", "status = escalated").out.count("\n") == 1
+
+
+def test_one_is_not_told_as_many() -> None:
+    """1 segment, 2,000 segments."""
+    assert counted(1, "segment", "segments") == "1 segment"
+    assert counted(2000, "entry", "entries") == "2,000 entries"

@@ -1,8 +1,9 @@
-"""`why` and `records` tell what a home holds; `truth import` adds what turned out to be right."""
+"""`why` and `records` tell what a home holds; `resolve` and `truth import` add what people know."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -67,6 +68,10 @@ def test_why_speaks_to_its_reader(home: Any) -> None:
         (("why", "01900000-0000-7000-8000-000000000000"), "is in the home"),
         (("why", "--key", "99"), "no record with the key '99'"),
         (("why", "last", "--for", "auditer"), "did you mean 'auditor'?"),
+        (("why", "last", "--decision", "route-tickets"), "did you mean 'route-ticket'?"),
+        (("why", "deadbeef"), "ends in 'deadbeef'"),
+        (("records", "--decision", "other"), "choose one of 'route-ticket'"),
+        (("records", "--where", "status = answerd"), "did you mean 'answered'?"),
         (("records", "--since", "yesterday"), "is no time"),
         (("records", "--where", "statsu = failed"), "did you mean 'status'?"),
         (("ledger", "prove", "nothing"), "is no record id"),
@@ -95,6 +100,53 @@ def test_reading_never_makes_a_home(cli: Any) -> None:
     assert not (cli.folder / "hoem").exists()
 
 
+@pytest.mark.parametrize(
+    ("home", "said"),
+    [
+        ("decision.py", "decision.py is a file, not a folder"),
+        ("postgresql://ada:s3cret@host/ledger", "a postgresql URL, and a home is a folder"),
+        ("sqlite:///journal.db", "a sqlite URL, and a home is a folder"),
+    ],
+)
+def test_a_home_is_a_folder(cli: Any, home: str, said: str, monkeypatch: Any) -> None:
+    """A file or a URL is refused, wherever it is named, before anything is made."""
+    cli.write("cases.csv", "number,body\n1,hi\n")
+    before = sorted(path.name for path in cli.folder.iterdir())
+    named = cli("decide", "decision.py:route", "cases.csv", "--home", home)
+    monkeypatch.setenv("ANSWERABLE_HOME", home)
+    by_environment = cli("decide", "decision.py:route", "cases.csv")
+    monkeypatch.delenv("ANSWERABLE_HOME")
+    cli.write("answerable.toml", f'home = "{home}"\n')
+    by_project = cli("decide", "decision.py:route", "cases.csv")
+
+    for ran in (named, by_environment, by_project):
+        assert ran.code == 2
+        assert said in ran.err and "s3cret" not in ran.err
+    kept = {"answerable.toml", "__pycache__", *before}
+    assert {path.name for path in cli.folder.iterdir()} <= kept
+
+
+def test_a_record_is_found_by_the_end_of_its_id(home: Any) -> None:
+    """As a narrow list shows it; not by less than 8 characters."""
+    record = home("why", "last", "--json").json["record_id"]
+
+    assert home("why", record[-12:], "--json").json["record_id"] == record
+    assert home("why", record[-8:].upper(), "--json").json["record_id"] == record
+    assert home("why", record[-7:]).code == 2
+    assert home("ledger", "prove", record[-12:]).code == 0
+
+
+def test_a_key_that_a_run_gave_is_not_shown(cli: Any) -> None:
+    """It is of the machinery; a key of the world is shown."""
+    cli.write("cases.csv", "body\nhi\n")
+    cli("decide", "decision.py:plain", "cases.csv", "-o", "out.csv")
+    told, data = cli("why", "last").out, cli("why", "last", "--json").json
+
+    assert data["key"] is None
+    assert "about" not in data["summary"]
+    assert not re.search(r"[0-9a-f]{32}", told)
+
+
 # -- records -----------------------------------------------------------------------------------------
 
 
@@ -104,6 +156,38 @@ def test_records_lists_the_newest_first(home: Any) -> None:
 
     assert out.index("high") < out.index("low")
     assert home("records", "--limit", 2, "--json").out.count("\n") == 2
+
+
+def test_records_on_a_narrow_terminal_keep_the_answer(home: Any, monkeypatch: Any) -> None:
+    """Record, label, decider, status and time stand in this order, each in its line, at 80 characters."""
+    monkeypatch.setattr("answerable.cli.reading.columns_of", lambda stream: 80)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    record = home("why", "last", "--json").json["record_id"]
+    head, _, first, *_ = home("records").out.splitlines()
+
+    assert head.split() == ["record", "label", "by", "status", "at", "(UTC)", "sure"]
+    assert first.split()[:4] == [record[-12:], "high", "hacked", "answered"]
+    assert re.search(r" \d{4}-\d\d-\d\d \d\d:\d\d +$", first)
+
+
+def test_records_show_how_sure_only_where_it_was_measured(cli: Any) -> None:
+    """A rule and a default say so; nobody measured it."""
+    cli.write(
+        "sure.py",
+        "from decision import Keyless, Route, decision\n"
+        "import answerable as ans\n"
+        "def guess(case):\n"
+        "    return ans.Answer(Route(urgency='low'), confidence=0.97)\n"
+        "route = decision('sure', Keyless, [ans.model(guess, version='1')])\n",
+    )
+    cli.write("cases.csv", "body\nhi\n")
+    cli("decide", "decision.py:plain", "cases.csv")
+    assert "%" not in cli("records").out
+
+    cli("decide", "sure.py:route", "cases.csv")
+    assert cli("records").out.count("97%") == 1
 
 
 def test_records_json_is_one_object_a_line(home: Any) -> None:
@@ -121,7 +205,6 @@ def test_records_can_be_filtered(home: Any) -> None:
     """By decision, by time and by a condition."""
     assert len(_lines(home("records", "--json", "--where", "label = high").out)) == 1
     assert len(_lines(home("records", "--json", "--decision", "route-ticket", "--since", "1h").out)) == 3
-    assert home("records", "--json", "--decision", "other").out == ""
     assert "no record" in home("records", "--since", "2100-01-01").err
 
 
@@ -215,3 +298,59 @@ def test_too_many_rejected_truths_fail(home: Any) -> None:
 
     assert ran.code == 1
     assert "line 3: no record with the key '99'" in ran.err
+
+
+# -- resolve -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def waiting(cli: Any) -> Any:
+    """A home with one case that waits for a person, and a project file that names its decision."""
+    text = (cli.folder / "decision.py").read_text()
+    cli.write("asked.py", text.replace('decision("ask", Keyless', 'decision("ask", Ticket'))
+    cli.write("answerable.toml", 'decisions = ["asked.py:ask"]\n')
+    cli.write("cases.csv", "number,body\n7,hi\n")
+    assert cli("decide", "cases.csv").code == 0
+    return cli
+
+
+def test_a_waiting_case_is_answered_by_its_key_or_its_record(waiting: Any) -> None:
+    """The first answer stands; a later one is told to be an opinion."""
+    record = waiting("why", "last", "--json").json["record_id"]
+    by = ("--principal", "user:ann", "--reason", "Somebody is in danger")
+    first = waiting("resolve", "--key", "7", "urgency=HIGH", "paid=true", *by)
+    later = waiting("resolve", record[-12:], "urgency=low", "--principal", "user:ben", "--json")
+
+    assert first.out == f"{record} is answered by person:user:ann: urgency = high, paid = True\n"
+    assert later.json == {
+        "record_id": record,
+        "status": "answered",
+        "output": {"urgency": "high", "paid": True},
+        "decider": "person:user:ann",
+        "kept_as": "opinion",
+    }
+    assert "Somebody is in danger" in waiting("why", record, "--for", "person").out
+    assert "kept as an opinion" in waiting("resolve", "last", "urgency=low", "--principal", "user:cy").err
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("urgency=high",), "needs one case"),
+        (("last", "--key", "7", "urgency=high"), "needs one case"),
+        (("last", "urgency"), "is not FIELD=VALUE"),
+        (("last", "urgncy=high"), "did you mean 'urgency'?"),
+        (("last", "urgency=hgh"), "did you mean 'high'?"),
+        (("last", "paid=true"), "no value is given for urgency"),
+        (("last", "urgency=high", "--principal", "ann@example.com"), "not an opaque id"),
+        (("--key", "8", "urgency=high"), "no record with the key '8'"),
+        (("--key", "7", "urgency=high", "--decision", "asked.py:plain"), "no record with the key '7'"),
+    ],
+)
+def test_a_wrong_answer_is_one_clear_error(waiting: Any, args: tuple[str, ...], said: str) -> None:
+    """And the case goes on waiting."""
+    ran = waiting("resolve", "--principal", "user:ann", *args)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert waiting("why", "--key", "7", "--json").json["status"] == "escalated"

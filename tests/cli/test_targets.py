@@ -50,10 +50,31 @@ def test_of_several_decisions_one_has_to_be_named(cli: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("decisions = 5", "decisions is 5"),
+        ("decisions = [5]", "decisions is [5]"),
+        ("[decisions]\na = 1", "decisions is {'a': 1}"),
+        ("home = 3", "home is 3"),
+        ("connections = []", "connections is []"),
+    ],
+)
+def test_a_setting_of_another_type_is_a_usage_error_that_names_the_file(
+    cli: Any, text: str, said: str
+) -> None:
+    """And says what is expected there."""
+    cli.write("answerable.toml", text)
+    ran = cli("check")
+
+    assert ran.code == 2
+    assert f"answerable.toml: {said}\n  next: write " in ran.err
+
+
+@pytest.mark.parametrize(
     ("target", "said"),
     [
         ("decision.py:rout", "did you mean 'route'?"),
-        ("decision.py:STAKES", "is a Stakes, no Decision"),
+        ("decision.py:STAKES", "is not a Decision but of type Stakes"),
         ("decision.py", "add it: decision.py:NAME"),
         ("decision.py:", "is not `module:attribute`"),
         (":route", "is not `module:attribute`"),
@@ -63,6 +84,7 @@ def test_of_several_decisions_one_has_to_be_named(cli: Any) -> None:
         ("decison.py:route", "did you mean 'decision.py'?"),
         ("nowhere:route", "no module is named 'nowhere'"),
         ("no/such/file.py:route", "no file"),
+        ("elsewhere.py:route", "check the path"),
         ("nothing", "no decision is named 'nothing'"),
     ],
 )
@@ -87,6 +109,10 @@ def test_a_bad_target_is_a_usage_error_that_helps(cli: Any, target: str, said: s
         (
             "import answerable as ans\n\nans.Stakes('usd', wrong=1, review=1)\n",
             "bad.py, line 3: currency 'usd' is not a code",
+        ),
+        (
+            "import answerable as ans\n\nans.Decision(ownr='x')\n",
+            "did you mean 'owner'?",
         ),
     ],
 )

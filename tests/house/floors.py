@@ -25,6 +25,7 @@ MODULES: dict[str, str] = {
     "decisions.rule_sql": "nouns",
     "decisions.rule_table": "nouns",
     "decisions.stakes": "nouns",
+    "decisions.stored": "nouns",
     "ledger.entry": "nouns",
     "ports": "nouns",
     # rules: pure; no clock, no I/O, no logging
@@ -54,6 +55,7 @@ MODULES: dict[str, str] = {
     "ledger.blobs": "adapters",
     "ledger.catalog": "adapters",
     "ledger.durable": "adapters",
+    "ledger.footer": "adapters",
     "ledger.group_commit": "adapters",
     "ledger.journal_memory": "adapters",
     "ledger.journal_postgres": "adapters",
@@ -66,6 +68,7 @@ MODULES: dict[str, str] = {
     "ledger.segments_parquet": "adapters",
     "ledger.sqlite": "adapters",
     "ledger.turns": "adapters",
+    "ledger.uninterrupted": "adapters",
     "ports_null": "adapters",
     "state.cases": "adapters",
     "state.migrate": "adapters",

@@ -160,6 +160,19 @@ class TestSql:
             assert "s3cr3t" not in str(error)
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
+    def test_a_missing_driver_is_named_with_its_database(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Only for PostgreSQL is there an extra of ours."""
+        monkeypatch.setitem(sys.modules, "MySQLdb", None)
+        monkeypatch.setitem(sys.modules, "psycopg2", None)
+
+        with pytest.raises(UsageError, match="needs a driver for mysql") as mysql:
+            open_table("mysql://bob:s3cr3t@host/db", query="SELECT 1")
+        with pytest.raises(UsageError, match="needs a driver for postgresql") as postgres:
+            open_table("postgresql+psycopg2://bob:s3cr3t@host/db", query="SELECT 1")
+
+        assert "answerable[" not in mysql.value.next_step and "mysql+pymysql://" in mysql.value.next_step
+        assert 'pip install "answerable[postgres]"' in postgres.value.next_step
+
 
 class TestSources:
     def test_each_wrong_source_has_a_next_step(self, tmp_path: Path) -> None:

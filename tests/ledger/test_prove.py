@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import random
 import subprocess
@@ -207,15 +208,54 @@ def test_what_does_not_hold_gives_status_1_and_a_reason(home: Home, script: Path
     other.write_bytes(b"something else")
     stranger = VerifierKey.of(ORIGIN, Ed25519PrivateKey.generate())
 
-    for arguments in ((stranger.format(),), (KEY.format(), f"input={other}")):
+    for arguments, why in (
+        ((stranger.format(),), "the checkpoint is not signed by this key"),
+        ((KEY.format(), f"input={other}"), "the part input is not the one in the log"),
+        (("key",), "the key is not NAME+ID+KEY"),
+    ):
         done = run(script, str(file), *arguments, flags=("-I", "-O"))
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith("NOT PROVED: ") and "Traceback" not in done.stderr
+        assert done.stderr == f"NOT PROVED: {why}\n"
     for text in (proof.format().replace("index 9", "index 8"), "", proof.format()[:-1]):
         other.write_text(text)
         done = run(script, str(other), KEY.format(), flags=("-I", "-O"))
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("NOT PROVED: ") and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "index", ["-1", "-4", "-1100", "+9", "09", " 9", "9 ", "\uff19", "0_9", "1109", "", "9.0"]
+)
+def test_an_index_has_one_spelling(home: Home, verifier: ModuleType, index: str) -> None:
+    """Plain digits below the size of the log, or it is no proof: a negative index walks up the same path."""
+    for number in (9, 1096):  # 1096 and -4 take the same turns
+        text = home.ledger.prove(entry_id(number)).format()
+        with pytest.raises(ValueError):
+            verifier.check(text.replace(f"index {number}\n", f"index {index}\n"), KEY.format())
+
+
+def test_a_wrong_signature_or_key_is_told(
+    home: Home, script: Path, verifier: ModuleType, tmp_path: Path
+) -> None:
+    """A signature that does not fit, and a key that is no NAME+ID+KEY, each have their own reason."""
+    file, text = tmp_path / "one.tlog-proof", home.ledger.prove(entry_id(9)).format()
+    line = text.splitlines()[-1]
+    raw = base64.b64decode(line.split(" ")[2])
+    file.write_text(text.replace(line.split(" ")[2], base64.b64encode(raw[:-1] + b"\0").decode()))
+
+    assert "the signature does not fit this key" in run(script, str(file), KEY.format()).stderr
+    name, key_id, key = KEY.format().split("+", 2)
+    for bad in (
+        name,
+        f"{name}+{key}",
+        f"{name}+00000000+{key}",
+        f"{name}+{key_id}+{key[:-1]}",
+        "",
+        "++",
+        "a+b+c",
+    ):
+        with pytest.raises(ValueError, match=r"NAME\+ID\+KEY"):
+            verifier.check(text, bad)
 
 
 def test_any_changed_character_of_a_proof_fails(home: Home, verifier: ModuleType) -> None:

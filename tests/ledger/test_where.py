@@ -29,9 +29,9 @@ def compiled(text: str) -> tuple[str, tuple[Any, ...]]:
     ("text", "value"),
     [
         ("status = failed", "failed"),
-        ("status = 'a b'", "a b"),
-        ('status = "it\'s"', "it's"),
-        ("status = 'and'", "and"),
+        ("label = 'a b'", "a b"),
+        ('label = "it\'s"', "it's"),
+        ("label = 'and'", "and"),
         ("decider = security_words@1", "security_words@1"),
         ("principal = service:web", "service:web"),
         ("confidence < 0.5", 0.5),
@@ -64,22 +64,22 @@ def test_an_empty_condition_is_none() -> None:
 @pytest.mark.parametrize(
     ("text", "position", "why"),
     [
-        ("status", 7, "expected one of"),
-        ("status =", 9, "expected a value"),
-        ("status = and", 10, "in quotes"),
-        ("status = 'a", 10, "not closed"),
-        ("status = a b", 12, "expected `and`, `or` or the end"),
-        ("(status = a", 12, "expected `)`"),
-        ("status = a)", 11, "expected `and`, `or` or the end"),
-        ("status < a", 8, "no order"),
+        ("label", 6, "expected one of"),
+        ("label =", 8, "expected a value"),
+        ("label = and", 9, "in quotes"),
+        ("label = 'a", 9, "not closed"),
+        ("label = a b", 11, "expected `and`, `or` or the end"),
+        ("(label = a", 11, "expected `)`"),
+        ("label = a)", 10, "expected `and`, `or` or the end"),
+        ("label < a", 7, "no order"),
         ("cost ~ 1", 6, "only a text contains"),
-        ("status ~ ''", 10, "empty"),
-        ("status in a", 11, "expected `(`"),
-        ("status in ()", 12, "expected a value"),
-        ("status is 1", 11, "expected `none`"),
+        ("label ~ ''", 9, "empty"),
+        ("label in a", 10, "expected `(`"),
+        ("label in ()", 11, "expected a value"),
+        ("label is 1", 10, "expected `none`"),
         ("= 1", 1, "expected a field"),
         ("not", 4, "expected a field"),
-        ("status = a and", 15, "expected a field"),
+        ("label = a and", 14, "expected a field"),
         ("confidence = high", 14, "not a number"),
         ("confidence = nan", 14, "not a number"),
         ("latency > 5 minutes", 13, "expected `and`"),
@@ -88,8 +88,8 @@ def test_an_empty_condition_is_none() -> None:
         ("cost > x", 8, "not an amount"),
         ("at > yesterday", 6, "not a time"),
         ("at > x ago", 6, "not a time"),
-        ("status ! a", 8, "means nothing here"),
-        ("'status' = a", 1, "expected a field"),
+        ("label ! a", 7, "means nothing here"),
+        ("'label' = a", 1, "expected a field"),
     ],
 )
 def test_an_error_names_its_position(text: str, position: int, why: str) -> None:
@@ -106,7 +106,24 @@ def test_an_unknown_field_gets_a_suggestion() -> None:
     with pytest.raises(UsageError, match="did you mean 'status'"):
         compiled("stauts = failed")
     with pytest.raises(UsageError, match=r"no field is named 'key' \(position 16\)"):
-        compiled("status = a and key = 1")
+        compiled("label = ab and key = 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "meant"),
+    [
+        ("status = answerd", 10, "'answered'"),
+        ("status in (failed, refusd)", 20, "'refused'"),
+        ("cost = 1 or not kind != decisions", 25, "'decision'"),
+    ],
+)
+def test_a_field_with_known_words_takes_no_other(text: str, position: int, meant: str) -> None:
+    """A slip would quietly find nothing; the nearest word is named."""
+    with pytest.raises(UsageError, match=rf"\(position {position}\) is none of") as caught:
+        compiled(text)
+
+    assert caught.value.next_step == f"did you mean {meant}?"
+    assert compiled("status ~ answ")[1] == ("answ",)
 
 
 def test_length_and_depth_are_bounded() -> None:
@@ -128,7 +145,7 @@ def test_length_and_depth_are_bounded() -> None:
 # -- meaning -------------------------------------------------------------------------------------------
 
 COLUMNS = {
-    "status": "TEXT",
+    "stage": "TEXT",
     "label": "TEXT",
     "confidence": "DOUBLE",
     "latency_us": "BIGINT",
@@ -141,7 +158,7 @@ Rule = tuple[str, Callable[[Row], bool]]  # the condition as text, and what it m
 
 _rows = st.fixed_dictionaries(
     {
-        "status": st.none() | st.sampled_from(TEXTS),
+        "stage": st.none() | st.sampled_from(TEXTS),
         "label": st.none() | st.sampled_from(TEXTS),
         "confidence": st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0]),
         "latency_us": st.none() | st.integers(0, 3).map(lambda n: n * 1_000_000),
@@ -161,14 +178,14 @@ def _quoted(text: str) -> str:
 
 @st.composite
 def _comparison(draw: st.DrawFn) -> Rule:
-    field = draw(st.sampled_from(["status", "label", "confidence", "latency", "cost", "at"]))
+    field = draw(st.sampled_from(["stage", "label", "confidence", "latency", "cost", "at"]))
     column = FIELDS[field][0].strip('"')
     form = draw(st.sampled_from(["compare", "in", "is", "is not", "contains"]))
     if form == "is":
         return f"{field} is none", lambda row: row[column] is None
     if form == "is not":
         return f"{field} IS NOT none", lambda row: row[column] is not None
-    if field in ("status", "label"):
+    if field in ("stage", "label"):
         values: list[Any] = draw(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3))
         shown = [_quoted(value) for value in values]
         if form == "contains" and values[0]:
@@ -185,7 +202,7 @@ def _comparison(draw: st.DrawFn) -> Rule:
             f"{field} in ({', '.join(shown)})",
             lambda row: row[column] is not None and row[column] in values,
         )
-    operator = draw(st.sampled_from(["=", "!="] if field in ("status", "label") else list(_ORDER)))
+    operator = draw(st.sampled_from(["=", "!="] if field in ("stage", "label") else list(_ORDER)))
     return (
         f"{field}{operator}{shown[0]}",
         lambda row: row[column] is not None and _ORDER[operator](row[column], values[0]),

@@ -13,7 +13,8 @@ import pytest
 
 from answerable.errors import HomeError, InputError, UsageError
 from answerable.home import open_home
-from answerable.upkeep.backup import MANIFEST, backup, describe
+from answerable.ledger.turns import Turn
+from answerable.upkeep.backup import MANIFEST, STAGING, backup, describe
 from answerable.upkeep.restore import restore
 from answerable.workspace import Workspace
 from upkeep.homes import DECISION, answered, fill, make_home, writers
@@ -214,6 +215,44 @@ def test_a_restore_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 
     assert not (tmp_path / "new").exists()
     assert (tmp_path / "taken.db").read_text() == "somebody's"
+
+
+@pytest.mark.parametrize("place", ["/outside.db", "../outside.db"])
+def test_a_backup_does_not_say_where_the_journal_goes(tmp_path: Path, place: str) -> None:
+    """A journal on SQLite is restored into the new home, whatever the home.toml of the backup names."""
+    folder = make_home(tmp_path / "home")
+    outside = tmp_path / "outside.db"
+    path = folder / "home.toml"
+    named = f"sqlite:{outside}" if place.startswith("/") else f"sqlite:{place}"
+    shutil.move(folder / "journal.db", outside)
+    path.write_text(path.read_text().replace("sqlite:journal.db", named))
+    archive = backup(folder, tmp_path / "one.tar")
+    outside.unlink()
+
+    restored = restore(archive, tmp_path / "new")
+
+    assert not outside.exists()
+    assert open_home(tmp_path / "new").journal == "sqlite:journal.db"
+    assert restored.report is not None and restored.report.ok
+
+
+def test_what_a_killed_backup_left_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds a copy of the journal; that of a backup at work stays."""
+    folder = make_home(tmp_path / "home")
+    places = [tmp_path / f"{STAGING}{name}" for name in ("killed", "at-work")]
+    for place in places:
+        place.mkdir()
+        (place / "journal.db").write_text("a copy")
+    monkeypatch.setattr("answerable.upkeep.backup.YOUNG", 0.0)
+    turn = Turn(places[1] / "lock")
+
+    with turn:
+        backup(folder, tmp_path / "one.tar")
+    turn.close()
+
+    assert [place.exists() for place in places] == [False, True]
 
 
 # -- backups that are not what they were --------------------------------------------------------------

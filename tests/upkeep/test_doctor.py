@@ -112,6 +112,10 @@ def lost_key(folder: Path) -> None:
     (folder / "secrets" / "signing.pem").unlink()
 
 
+def lost_lookup(folder: Path) -> None:
+    (folder / "secrets" / "lookup.key").unlink()
+
+
 def anothers_key(folder: Path) -> None:
     other = make_home(folder.with_name("other"))
     shutil.copy(other / "secrets" / "signing.pem", folder / "secrets" / "signing.pem")
@@ -204,7 +208,8 @@ def strange_database(folder: Path) -> None:
         (lost_journal, "journal", "fail", "journal.db"),
         (garbage_journal, "journal", "fail", "not a database"),
         (anothers_journal, "journal", "fail", "another home"),
-        (lost_key, "signing key", "fail", "signing.pem"),
+        (lost_key, "signing key", "warn", "can be read, not written"),
+        (lost_lookup, "look-up key", "warn", "can be read, not written"),
         (anothers_key, "signing key", "fail", "sign"),
         (open_secrets, "secrets", "fail", "lookup.key has mode 0644"),
         (open_folder, "permissions", "warn", "0755"),
@@ -278,6 +283,15 @@ def test_a_head_that_an_earlier_key_signed_is_well(folder: Path, tmp_path: Path)
     assert bad(folder) == []
 
 
+def test_a_copy_without_its_keys_is_well_to_read(folder: Path) -> None:
+    """As a backup without keys gives it: one warning says that it records nothing, and no role is missed."""
+    shutil.rmtree(folder / "secrets")
+    (folder / "secrets").mkdir()
+    sql(folder, "DELETE FROM role")
+
+    assert [(check.name, check.state) for check in bad(folder)] == [("signing key", "warn")]
+
+
 def test_an_old_sqlite_is_a_warning_with_its_reason(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before 3.51.3 the write-ahead log can be damaged."""
     monkeypatch.setattr(sqlite, "version", lambda: (3, 51, 2))
@@ -344,8 +358,9 @@ def test_a_network_file_system_is_a_warning(
 
 
 def test_a_folder_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
-    """The doctor does not make one."""
-    assert any(check.name == "home" and check.state == "fail" for check in doctor(tmp_path / "none"))
+    """It is all that there is to say; the doctor does not make one."""
+    assert [(check.name, check.state) for check in doctor(tmp_path / "none")][-1:] == [("home", "fail")]
+    assert len(doctor(tmp_path / "none")) == 1
     assert not (tmp_path / "none").exists()
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from answerable.cli import deciding, demo, ledger, new, reading, upkeep
-from answerable.cli.printing import Enough, one_line
+from answerable.cli.options import Group
+from answerable.cli.printing import Enough, note
 from answerable.errors import AnswerableError, LedgerUnavailable, TamperFound
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -17,6 +18,7 @@ _Misuse: Any = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="answerable",
+    cls=Group,
     add_completion=False,
     pretty_exceptions_enable=False,
     invoke_without_command=True,
@@ -94,7 +96,8 @@ def _run(args: Sequence[str] | None) -> int:
 
 
 def _fail(what: str, next_step: str, code: int) -> int:
-    sys.stderr.write(f"error: {one_line(what)}\n  next: {one_line(next_step)}\n")
+    note(f"error: {what}", indent="  ")
+    note(f"  next: {next_step}", indent="  ")
     return code
 
 

@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from answerable.cli.results import Results
 from answerable.cli.told import already_told
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Outcome
+from answerable.encoding import plain
 from answerable.errors import AnswerableError, UsageError
 from answerable.integrations.tables_core import BadRow
 
@@ -26,7 +27,10 @@ SOURCE = "file"  # who a truth column of a case file is said to come from
 
 @dataclass(kw_only=True, slots=True)
 class Tally:
-    """The count of a run. rows: read. rejected: (line, error) of what could not be taken as it was."""
+    """The count of a run. rows: read. rejected: (line, error) of what could not be taken as it was.
+
+    right: output field -> [right, of so many answers whose truth the table tells].
+    """
 
     rows: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -36,6 +40,9 @@ class Tally:
     resumed: int = 0  # in OUT already
     truths: int = 0
     rejected: list[tuple[int, str]] = field(default_factory=list)
+    invalid: int = 0  # rejected and, as cases, refused
+    keyless: int = 0
+    right: dict[str, list[int]] = field(default_factory=dict)
     broken: AnswerableError | None = None  # why the table could not be read to its end
 
     def count(self, status: str, made_by: str | None, degraded: object) -> None:
@@ -57,6 +64,7 @@ class Tally:
             "replayed": self.replayed,
             "resumed": self.resumed,
             "truths": self.truths,
+            "right": {name: {"right": right, "of": of} for name, (right, of) in self.right.items()},
         }
 
 
@@ -167,6 +175,9 @@ class Batch:
                     self.tally.resumed += 1
                     made_by = str(earlier["decider"] or "")
                     self.tally.count(str(earlier["outcome"]), made_by, earlier["degraded"])
+                    if earlier["outcome"] == "answered":
+                        answer = {name: earlier.get(f"answer.{name}") for name in given.truth}
+                        self._compare(given.truth, answer)
                 else:
                     self._fed.append(given)
                     self._keys[number] = self._key(given)
@@ -177,17 +188,37 @@ class Batch:
 
     def _key(self, given: Given) -> str | None:
         """Return a key of the job for a case that the world knows by none."""
+        return None if self._has_key(given) else self._results.key(given.line)
+
+    def _has_key(self, given: Given) -> bool:
         own = self._decision.key_fields
-        if own and all(given.input.get(name) not in (None, "") for name in own):
-            return None
-        return self._results.key(given.line)
+        return bool(own) and all(given.input.get(name) not in (None, "") for name in own)
 
     def _take(self, given: Given, outcome: Outcome[Any]) -> None:
         self.tally.count(outcome.status, outcome.decider, outcome.degraded)
         self.tally.replayed += outcome.replayed
         if outcome.status == "refused" and outcome.decider is None:  # no decider was asked: the row is bad
-            self.tally.rejected.append((given.line, outcome.reason))
+            reason = outcome.reason
+            for name in given.empty:
+                reason = reason.replace(f"{name}: Field required", f"{name}: is empty")
+            self.tally.rejected.append((given.line, reason))
+            self.tally.invalid += 1
+        elif self._decision.key_fields and not self._has_key(given):
+            self.tally.keyless += 1
+        if outcome.output is not None:
+            self._compare(given.truth, plain(outcome.output))
         self._results.write(given.line, outcome)
+
+    def _compare(self, truth: Mapping[str, object], answer: Mapping[str, object]) -> None:
+        """Count which fields of an answer are right; a truth that the field cannot hold does not count."""
+        fields = {f.path: f for f in self._decision.output_fields}
+        for name, right in truth.items():
+            values, number = fields[name].values, fields[name].kind == "number"
+            if values and not any(_same(value, right, number=number) for value in values):
+                continue
+            count = self.tally.right.setdefault(name, [0, 0])
+            count[0] += _same(answer.get(name), right, number=number)
+            count[1] += 1
 
     def _tell(self, given: Given, outcome: Outcome[Any]) -> bool:
         """Record the truth of a row; False where it was told before."""
@@ -213,3 +244,13 @@ class Batch:
                 self.tally.truths += told.result()
             except UsageError as exc:
                 self.tally.rejected.append((line, f"truth: {exc.what}"))
+
+
+def _same(one: object, other: object, *, number: bool) -> bool:
+    """Compare two values of which a table may hold one as text."""
+    if one == other or str(one).lower() == str(other).lower():
+        return True
+    try:
+        return number and float(str(one)) == float(str(other))
+    except ValueError:
+        return False

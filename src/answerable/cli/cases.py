@@ -18,11 +18,15 @@ _KNOWN = 1000  # sets of names kept for rows of JSON
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Given:
-    """One row as a case. input: data for the decision's input model. truth: output field -> right value."""
+    """One row as a case. input: data for the decision's input model. truth: output field -> right value.
+
+    empty: required input fields whose cell is empty.
+    """
 
     line: int
     input: Mapping[str, object]
     truth: Mapping[str, object]
+    empty: tuple[str, ...] = ()
 
 
 class Cases:
@@ -62,10 +66,12 @@ class Cases:
                 continue
             try:
                 columns = self._columns_of(row) if self._free else self.columns
+                given = self._input(row.values, columns)
                 yield Given(
                     line=row.line,
-                    input=self._input(row.values, columns),
+                    input=given,
                     truth=truth_of(row.values, columns.truth),
+                    empty=self._empty(row.values, columns, given),
                 )
             except UsageError as exc:
                 yield BadRow(line=row.line, error=exc.what)
@@ -95,11 +101,19 @@ class Cases:
                 elif not _nullable(info.annotation) or (not self._free and not info.is_required()):
                     continue
             elif self._text and self._kinds[name] in ("record", "set"):
-                value = _unfolded(value)
+                value = unfolded(value)
             elif type(value) is int and not self._free and info.annotation in (str, str | None):
                 value = str(value)  # a sheet or database holds `1042` as a number, the model as a text
             read[self._key(name)] = value
         return read
+
+    def _empty(
+        self, values: Mapping[str, object], columns: Columns, given: Mapping[str, object]
+    ) -> tuple[str, ...]:
+        fields = self._decision.input.model_fields
+        empty = [name for name, column in columns.input.items() if values[column] is None]
+        needed = (self._key(name) for name in empty if fields[name].is_required())
+        return tuple(key for key in needed if key not in given)
 
     def _key(self, name: str) -> str:
         """Return the name by which the input model takes a field."""
@@ -120,7 +134,7 @@ def _nullable(annotation: Any) -> bool:
     return annotation in (Any, object, None, NoneType) or NoneType in get_args(annotation)
 
 
-def _unfolded(value: object) -> object:
+def unfolded(value: object) -> object:
     """Read a cell that holds a JSON list or object; another text stays for the model to refuse."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:

@@ -1,4 +1,4 @@
-"""The commands `check`, `decide` and `truth import`."""
+"""The commands `check`, `decide`, `resolve` and `truth import`."""
 
 import sys
 from contextlib import ExitStack, redirect_stdout
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from answerable.cli.homes import open_home
+from answerable.cli.homes import open_home, record_named
 from answerable.cli.options import Common, Json, command, group
-from answerable.cli.printing import note, progress, say, say_json, say_pairs, say_table
-from answerable.errors import InputError, UsageError
+from answerable.cli.printing import counted, note, progress, say, say_json, say_line, say_pairs, say_table
+from answerable.errors import InputError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from answerable.cli.batch import Allowance, Tally
@@ -100,6 +100,7 @@ def decide(options: DecideOptions) -> None:
     with --home memory: nothing is kept.
     """
     from answerable.cli.batch import Allowance
+    from answerable.cli.results import check_place
     from answerable.cli.targets import load_target
     from answerable.decisions.case import Principal
 
@@ -108,6 +109,8 @@ def decide(options: DecideOptions) -> None:
         raise UsageError("no cases are named", next_step="give a file: `answerable decide TARGET CASES`")
     allowed = Allowance.parse(options.max_rejected)
     Principal(options.principal)  # a bad one is a misuse here, not a fault of every row
+    if options.out is not None:
+        check_place(options.out, source, resume=options.resume)
     decision = load_target(target)
     with redirect_stdout(sys.stderr):  # a decider that prints must not spoil the result
         tally, stopped = _decided(decision, source, options)
@@ -115,6 +118,7 @@ def decide(options: DecideOptions) -> None:
         say_json(tally.data())
     else:
         _show(tally)
+    _tell_keys_and_right(tally)
     if tally.broken is not None:
         raise tally.broken
     if stopped:
@@ -172,20 +176,23 @@ def _tell_columns(ignored: tuple[str, ...], notes: tuple[str, ...]) -> None:
         note(f"columns that are no input field are ignored: {shown}")
 
 
+def _tell_keys_and_right(tally: "Tally") -> None:
+    if tally.keyless:
+        rows = counted(tally.keyless, "row has", "rows have")
+        note(f"{rows} no key: without one a case can neither be found nor retried by it")
+    for name, (right, of) in tally.right.items():
+        note(f"{name}: {right:,} of {of:,} right")
+
+
 def _show(tally: "Tally") -> None:
     data = tally.data()
-    say_table(
-        ["cases", *data["outcomes"], "degraded", "rejected"],
-        [
-            [
-                f"{data['cases']:,}",
-                *(f"{n:,}" for n in data["outcomes"].values()),
-                f"{data['degraded']:,}",
-                f"{len(data['rejected']):,}",
-            ]
-        ],
-        numbers=["cases", *data["outcomes"], "degraded", "rejected"],
-    )
+    names = ["cases", *data["outcomes"], "degraded"]
+    counts = [data["cases"], *data["outcomes"].values(), data["degraded"]]
+    say_table(names, [[f"{count:,}" for count in counts]], numbers=names)
+    if tally.rejected:
+        rows = counted(len({line for line, _ in tally.rejected}), "row was", "rows were")
+        told = f", {tally.invalid:,} of them counted above as refused" if tally.invalid else ""
+        say(f"{rows} rejected as unreadable or invalid{told}")
     if data["deciders"]:
         say()
         say_table(
@@ -194,10 +201,11 @@ def _show(tally: "Tally") -> None:
     for name, told in (
         ("replayed", "had been answered before, under the same key and with the same input"),
         ("resumed", "were in the results of the earlier run"),
-        ("truths", "truths were recorded"),
     ):
         if data[name]:
             say(f"{data[name]:,} {told}")
+    if tally.truths:
+        say(f"{counted(tally.truths, 'truth was', 'truths were')} recorded")
 
 
 def _judge(rejected: list[tuple[int, str]], rows: int, allowed: "Allowance") -> None:
@@ -211,6 +219,84 @@ def _judge(rejected: list[tuple[int, str]], rows: int, allowed: "Allowance") -> 
     if allowed.exceeded(rows, count):
         note(f"{count:,} of {rows:,} rows were rejected, which is more than --max-rejected allows")
         raise typer.Exit(1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResolveOptions(Common):
+    """Options of `resolve`."""
+
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[RECORD] FIELD=VALUE...",
+            help="The record id or last, unless --key is given; the answer.",
+        ),
+    ]
+    principal: Annotated[str, typer.Option(metavar="P", help="Who answers, as kind:id.")]
+    key: Annotated[str | None, typer.Option("--key", metavar="K", help="The key of the case instead.")] = None
+    decision: Annotated[
+        str | None,
+        typer.Option("--decision", metavar="TARGET", help="As for decide; may be left out as there."),
+    ] = None
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="A sentence that the affected person may read.")
+    ] = ""
+
+
+def resolve(options: ResolveOptions) -> None:
+    """Answer a case that waits for a person: a value for each output field.
+
+    The first answer stands; a later one is kept as an opinion and changes nothing.
+    """
+    from answerable.cli.targets import load_target
+    from answerable.encoding import plain
+
+    words = list(options.words)
+    record = None if "=" in words[0] else words.pop(0)
+    if (record is None) == (options.key is None):
+        raise UsageError("resolve needs one case", next_step='name a record id or "last", or give --key K')
+    decision = load_target(options.decision)
+    answer = _answer(decision, words)
+    with open_home(options.home) as workspace:
+        named = None if record is None else record_named(workspace, record)
+        case = workspace.why(named, key=options.key, decision=decision.name).data["record_id"]
+        outcome = workspace.resolve(
+            decision, case, answer, principal=options.principal, reason=options.reason
+        )
+        kept_as = workspace.why(case).data["reviews"][-1]["kind"]
+    output = plain(outcome.output)
+    if options.json:
+        told = {"record_id": case, "status": outcome.status, "output": output, "decider": outcome.decider}
+        say_json(told | {"kept_as": kept_as})
+        return
+    shown = ", ".join(f"{name} = {value}" for name, value in output.items())
+    say_line(f"{case} is {outcome.status} by {outcome.decider}: {shown}")
+    if kept_as == "opinion":
+        note("that answer was there first; yours is kept as an opinion")
+
+
+def _answer(decision: Any, words: list[str]) -> dict[str, object]:
+    """Return output field -> value of words such as team=billing. Raises UsageError for what is no answer."""
+    from answerable.cli.cases import unfolded
+
+    fields = {f.path: f for f in decision.output_fields}
+    answer: dict[str, object] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise UsageError(f"{word!r} is not FIELD=VALUE", next_step="write such as team=billing")
+        if name not in fields:
+            raise UsageError(
+                f"{decision.name} has no output field {name!r}", next_step=did_you_mean(name, fields)
+            )
+        known = {str(value).lower(): value for value in fields[name].values}
+        if known and text.lower() not in known:
+            raise UsageError(f"{name} cannot be {text!r}", next_step=did_you_mean(text, known))
+        answer[name] = known[text.lower()] if known else unfolded(text)
+    missing = [name for name, f in fields.items() if f.required and name not in answer]
+    if missing:
+        raise UsageError(f"no value is given for {', '.join(missing)}", next_step=f"add {missing[0]}=VALUE")
+    return answer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -271,6 +357,9 @@ def add_to(app: typer.Typer) -> None:
     command(app, "check", example="answerable check decision.py:route_ticket")(check)
     command(app, "decide", example="answerable decide decision.py:route_ticket cases.csv -o results.csv")(
         decide
+    )
+    command(app, "resolve", example="answerable resolve --key T-1042 team=billing --principal user:4711")(
+        resolve
     )
     example = "answerable truth import chargebacks.csv --by number --source chargeback"
     command(truth_app, "import", example=example)(truth_import)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from answerable.cli.homes import open_home
+from answerable.cli.homes import open_home, record_named
 from answerable.cli.options import Common, command, group
-from answerable.cli.printing import note, progress, say, say_json, say_pairs
+from answerable.cli.printing import counted, note, progress, say, say_json, say_line, say_pairs
 from answerable.cli.reading import Since
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ def seal(options: SealOptions) -> None:
         paths = [segment.path for segment in done.segments]
         say_json({"entries": done.entries, "segments": paths, "journal_tail": left})
     else:
-        say(
-            f"{done.entries:,} entries sealed in {len(done.segments):,} segments; {left:,} are in the journal"
-        )
+        entries, files = counted(done.entries, "entry", "entries"), len(done.segments)
+        sealed = f"{entries} sealed in {counted(files, 'segment', 'segments')}"
+        say(f"{sealed}; {counted(left, 'is', 'are')} in the journal")
 
 
 def _end(workspace: Any) -> int:
@@ -97,7 +97,7 @@ def _show(report: "Report") -> None:
         }
     )
     for problem in report.problems:
-        say(f"PROBLEM in {problem.where}: {problem.what}")
+        say_line(f"PROBLEM in {problem.where}: {problem.what}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +121,7 @@ def prove(options: ProveOptions) -> None:
     of ours.
     """
     with open_home(options.home) as workspace:
-        case_id = workspace.find(options.record)
+        case_id = workspace.find(record_named(workspace, options.record))
         proof = workspace.ledger.prove(case_id, kept=options.kept)
         key = workspace.ledger.keys[-1].format()
     text = proof.format()
@@ -197,7 +197,7 @@ def export(options: ExportOptions) -> None:
     if options.out is not None and options.json:
         say_json({"entries": count, "file": str(options.out)})
     elif options.out is not None:
-        say(f"{count:,} entries written to {options.out}")
+        say(f"{counted(count, 'entry', 'entries')} written to {options.out}")
 
 
 def add_to(parent: typer.Typer) -> None:

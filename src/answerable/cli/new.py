@@ -1,7 +1,8 @@
 """The command `new`."""
 
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +14,8 @@ from answerable.cli.printing import note, say, say_json, say_table
 from answerable.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from answerable.cli.draft import Draft
-    from answerable.cli.draft_model import Model, Score
+    from answerable.cli.draft import Draft, Plan
+    from answerable.cli.draft_model import Model
 
 _CASES = 200  # held-out rows that go into cases.csv
 
@@ -33,6 +34,16 @@ class NewOptions(Json):
     target: Annotated[
         str | None, typer.Option("--target", metavar="COL", help="The column of DATA that is to be decided.")
     ] = None
+    query: Annotated[
+        str | None,
+        typer.Option("--query", metavar="SQL", help="SELECT or table of a database, sheet of a workbook."),
+    ] = None
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep", metavar="COL", help="Use a column that looks like a leak or a protected attribute."
+        ),
+    ] = None
 
 
 def new(options: NewOptions) -> None:
@@ -40,8 +51,10 @@ def new(options: NewOptions) -> None:
 
     With --from and --target it is drafted from data: the best rule over one column and, where scikit-learn
     is installed, a small text model. How often each is right is measured on rows that neither has seen.
+    Columns that give the answer away, that are known only afterwards or that are protected attributes (sex,
+    age, race) are left out, and named; --keep puts one back.
     """
-    folder = Path(options.name)
+    folder = _folder(options.name)
     name = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")
     if not re.match(r"[a-z]", name) or len(name) > 64:
         raise UsageError(
@@ -51,6 +64,8 @@ def new(options: NewOptions) -> None:
         raise UsageError(
             "--from and --target go together", next_step="say which column of which data is decided"
         )
+    if options.data is None and (options.query is not None or options.keep):
+        raise UsageError("--query and --keep need --from", next_step="say which data is drafted from")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already", next_step="name a new or an empty folder")
     title = name.replace("-", " ").capitalize()
@@ -59,64 +74,82 @@ def new(options: NewOptions) -> None:
 
         files = sample_files(name, title)
         _write(folder, files)
-        _tell(options, folder, files, {})
+        _tell(options, folder, files, {}, [])
     else:
         _drafted(options, folder, name, title, options.data, options.target)
 
 
+def _folder(name: str) -> Path:
+    """Return the folder to make; a name that a shell would stumble over becomes words with dashes."""
+    path = Path(name)
+    if re.fullmatch(r"\w[\w.-]*", path.name):
+        return path
+    plain = re.sub(r"[^\w.]+", "-", path.name.lower()).strip("-.")
+    return path.with_name(plain) if plain else path
+
+
 def _drafted(options: NewOptions, folder: Path, name: str, title: str, data: str, target: str) -> None:
-    from answerable.cli.draft import draft
+    from answerable.cli.draft import TELLS, draft
     from answerable.cli.draft_model import judge, train
-    from answerable.cli.project import drafted_files, table
+    from answerable.cli.project import drafted_files, figures, put_back, table
     from answerable.cli.targets import load_target
 
-    drafted = draft(data, target)
+    if "://" in data and not (options.query or "").strip():
+        raise UsageError(
+            "a database needs to be told which rows",
+            next_step='add --query TABLE, or --query "SELECT ... FROM ..."',
+        )
+    drafted = draft(data, target, query=options.query, keep=options.keep or ())
     model = train(drafted)
-    order, scores = judge(drafted, model)
-    files = drafted_files(name, title, drafted, order, _verdict(drafted, model, scores))
+    plan = judge(drafted, model)
+    verdict = _verdict(drafted, model, plan)
+    files = drafted_files(name, title, drafted, plan, verdict)
     fields = [column.field for column in drafted.columns]
     held = [[*(cells.get(field) for field in fields), label] for cells, label in drafted.held[:_CASES]]
     files["cases.csv"] = table([[*fields, f"truth.{drafted.target}"], *held])
     _write(folder, files)
-    if model is not None and "model" in order:
+    if model is not None and "model" in plan.order:
         model.save(folder / "model.joblib")
         files["model.joblib"] = ""
     load_target("decision.py:decision", start=folder.resolve())  # what we hand over has to load
+    suspects = {**drafted.left_out, **drafted.kept}
     more: dict[str, Any] = {
         "rows": len(drafted.train) + len(drafted.held),
         "left_out": drafted.dropped,
         "target": drafted.target,
         "labels": list(drafted.labels),
         "inputs": {column.field: column.kind for column in drafted.columns},
-        "leak": _leak(drafted, scores),
+        "columns_left_out": dict(drafted.left_out),
+        "put_back": put_back(drafted),
+        "columns_kept": dict(drafted.kept),
+        "leak": next((name for name, why in suspects.items() if TELLS in why), None),
         "rule": None if drafted.rule is None else drafted.rule.told,
-        "held_out": [score.data() for score in scores],
-        "deciders": [*order, "default"],
-        "verdict": _verdict(drafted, model, scores),
+        "held_out": [score.data() for score in plan.scores],
+        "deciders": [*plan.order, "person" if plan.person else "default"],
+        "sure": plan.sure,
+        "verdict": verdict,
     }
-    _tell(options, folder, files, more)
+    _tell(options, folder, files, more, figures(plan))
 
 
-def _leak(drafted: "Draft", scores: "list[Score]") -> str | None:
-    """Return the column that answers alone and without an error, which is too good to be an input."""
-    rule = next((score for score in scores if score.name == "rule"), None)
-    if drafted.rule is None or rule is None or rule.right < 0.995 * rule.rows:
-        return None
-    return drafted.rule.field
-
-
-def _verdict(drafted: "Draft", model: "Model | None", scores: "list[Score]") -> str:
-    right = {score.name: score.right / score.rows for score in scores}
+def _verdict(drafted: "Draft", model: "Model | None", plan: "Plan") -> str:
+    right = {score.name: score.right / score.rows for score in plan.scores}
     usual = right[f"always {drafted.labels[0]}"]
-    about = f"Drafted from {len(drafted.train):,} rows and judged on {len(drafted.held):,} others."
+    told = [f"Drafted from {len(drafted.train):,} rows and judged on {len(drafted.held):,} others."]
+    if drafted.rule is None:
+        told.append("There is no rule: none over one column is right more often than one constant answer.")
+    elif "rule" not in plan.order:
+        told.append("The best rule is not used: the decision does as well or better without it.")
     if model is None:
-        return f"{about} There is no model: scikit-learn is not installed, or no column is fit for it."
-    ruled = right.get("rule", 0.0)
-    if max(ruled, usual) >= right["model"] - 0.01:
-        return (
-            f"{about} The model is no better than {'the rule' if ruled >= usual else 'one constant answer'}."
+        told.append("There is no model: scikit-learn is not installed, or no column is fit for it.")
+    elif max(right.get("rule", 0.0), usual) >= right["model"] - 0.01:
+        told.append(
+            "The model is no better than "
+            + ("the rule." if right.get("rule", 0.0) >= usual else "one constant answer.")
         )
-    return f"{about} Right are: model {right['model']:.1%}, rule {ruled:.1%}, one constant {usual:.1%}."
+    if plan.person:
+        told.append("What is left goes to a person." if plan.order else "Every case goes to a person.")
+    return " ".join(told)
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
@@ -130,21 +163,34 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
         ) from exc
 
 
-def _tell(options: NewOptions, folder: Path, files: Mapping[str, str], more: Mapping[str, Any]) -> None:
+def _tell(
+    options: NewOptions,
+    folder: Path,
+    files: Mapping[str, str],
+    more: Mapping[str, Any],
+    figures: Sequence[Sequence[str]],
+) -> None:
     if options.json:
         say_json({"folder": str(folder), "files": sorted(files), **more})
         return
     if more:
-        rows = [[s["name"], f"{s['answered']:,}", f"{s['accuracy']:.1%}"] for s in more["held_out"]]
-        say_table(["on held-out rows", "answers", "right"], rows, numbers=["answers", "right"])
+        columns = ["answers", "right of those", "right of all"]
+        say_table([f"on {more['held_out'][0]['rows']:,} held-out rows", *columns], figures, numbers=columns)
         say()
         say(more["verdict"])
-        if more["leak"]:
-            say(f"{more['leak']} tells {more['target']} all by itself: is it known beforehand?")
+        if more["columns_left_out"]:
+            say()
+            say_table(["column left out", "why"], list(more["columns_left_out"].items()))
+            say()
+            if more["put_back"]:
+                say(more["put_back"].replace("`", ""))
+        for name, why in more["columns_kept"].items():
+            say(f"{name} is used because --keep said so, though {why}")
         if more["left_out"]:
             note(f"{more['left_out']:,} rows without a usable value were left out")
+    there = shlex.quote(str(folder))
     say(f"{folder} holds {', '.join(sorted(files))}")
-    say(f"next: cd {folder} && answerable check && answerable decide cases.csv -o results.csv")
+    say(f"next: cd {there} && answerable check && answerable decide cases.csv -o results.csv")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -6,6 +6,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from answerable.cli.printing import Enough
 from answerable.home import HOME_VARIABLE
@@ -37,6 +38,26 @@ class Common(Json):
     ] = None
 
 
+class _Plain:
+    """Shows a flag without a type: it takes no value."""
+
+    def get_params(self, context: Any) -> Any:
+        """Return the parameters, `--help` with them."""
+        found = super().get_params(context)  # type: ignore[misc]
+        for parameter in found:
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""
+        return found
+
+
+class Command(_Plain, TyperCommand):
+    """A command."""
+
+
+class Group(_Plain, TyperGroup):
+    """A group of commands."""
+
+
 def command(
     app: typer.Typer, name: str, *, example: str
 ) -> Callable[[Callable[[T], None]], Callable[[T], None]]:
@@ -58,7 +79,7 @@ def command(
         call.__doc__ = "\n\n".join(" ".join(p.split()) for p in (inspect.getdoc(run) or "").split("\n\n"))
         call.__annotations__ = get_type_hints(kind, include_extras=True)
         call.__signature__ = _signature(kind, call.__annotations__)  # type: ignore[attr-defined]
-        app.command(name, epilog=f"Example:\n\n{example}")(call)
+        app.command(name, epilog=f"Example:\n\n{example}", cls=Command)(call)
         return run
 
     return add
@@ -84,7 +105,11 @@ def _signature(kind: Any, hints: dict[str, Any]) -> inspect.Signature:
 def group(help: str) -> typer.Typer:
     """Return a group of commands that shows its help where no command is named."""
     app = typer.Typer(
-        help=help, invoke_without_command=True, add_completion=False, pretty_exceptions_enable=False
+        help=help,
+        cls=Group,
+        invoke_without_command=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
     )
 
     @app.callback(help=help)

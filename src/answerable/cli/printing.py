@@ -1,10 +1,12 @@
 """How the command line speaks: results on standard output, everything else on standard error."""
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 
 class Enough(Exception):
@@ -16,6 +18,11 @@ def say(text: str = "") -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def say_line(line: str, *, indent: str = "  ") -> None:
+    """Print a line for a person to read; on a terminal it is broken between words, then indented so."""
+    say(folded(line, columns_of(sys.stdout), indent=indent))
+
+
 def say_json(value: Any, *, indent: int | None = 2) -> None:
     """Print one JSON value; its text is ASCII where the terminal is not UTF-8."""
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
@@ -24,9 +31,35 @@ def say_json(value: Any, *, indent: int | None = 2) -> None:
     )
 
 
-def note(text: str) -> None:
-    """Tell a person something on the side."""
-    sys.stderr.write(f"{one_line(text)}\n")
+def note(text: str, *, indent: str = "") -> None:
+    """Tell a person something on the side. indent: of the lines after the first, on a terminal."""
+    sys.stderr.write(f"{folded(one_line(text), columns_of(sys.stderr), indent=indent)}\n")
+
+
+def columns_of(stream: TextIO) -> int | None:
+    """Return the width of the terminal that `stream` is, in characters; None for a file or a pipe."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def folded(line: str, width: int | None, *, indent: str = "") -> str:
+    """Return `line` in lines of at most `width` characters, broken between words only; None: as it is."""
+    if width is None or len(line) <= width:
+        return line
+    own = line[: len(line) - len(line.lstrip())]
+    told = textwrap.wrap(
+        line.lstrip(),
+        width,
+        initial_indent=own,
+        subsequent_indent=own + indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(told)
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return such as "1 entry" or "2,000 entries"."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def one_line(text: str) -> str:
@@ -63,10 +96,10 @@ def say_table(
 
 
 def say_pairs(pairs: Mapping[str, str]) -> None:
-    """Print `name  value` lines, the values below each other."""
+    """Print `name  value` lines, the values below each other, also where a terminal is too narrow for one."""
     wide = max(map(len, pairs), default=0)
     for name, value in pairs.items():
-        say(f"{name:{wide}}  {one_line(value)}")
+        say_line(f"{name:{wide}}  {one_line(value)}", indent=" " * (wide + 2))
 
 
 @contextmanager

@@ -1,21 +1,24 @@
 """The commands `why` and `records`."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from answerable.cli.homes import open_home
+from answerable.cli.homes import open_home, record_named
 from answerable.cli.options import Common, command
-from answerable.cli.printing import note, say, say_json, say_table
+from answerable.cli.printing import columns_of, note, say_json, say_line, say_table
 from answerable.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from answerable.why import Why
     from answerable.workspace import Workspace
 
 READERS = ("person", "operator", "auditor")
 _PAGE = 1000  # entries read at a time
+_WIDE = 140  # characters from which a terminal has room for all columns
 
 DecisionName = Annotated[
     str | None, typer.Option("--decision", metavar="NAME", help="Only of this decision.")
@@ -41,6 +44,7 @@ def why(options: WhyOptions) -> None:
     """Tell why a case came out as it did: what was given, what was tried, what came of it, and the proof.
 
     The case is named by its record id, by "last" or by the key that the outside world knows it by.
+    The exit status is 1 if the record is not what was signed.
     """
     if options.reader not in READERS:
         raise UsageError(
@@ -49,11 +53,37 @@ def why(options: WhyOptions) -> None:
     if (options.record is None) == (options.key is None):
         raise UsageError("why needs one case", next_step='name a record id or "last", or give --key K')
     with open_home(options.home) as workspace:
-        found = workspace.why(options.record, key=options.key, decision=options.decision)
+        _check_decision(workspace, options.decision)
+        record = None if options.record is None else record_named(workspace, options.record)
+        found = _presentable(workspace.why(record, key=options.key, decision=options.decision))
         if options.json:
             say_json(found.data)
         else:
-            say(found.text(options.reader))  # type: ignore[arg-type]
+            width = columns_of(sys.stdout)
+            for line in found.text(options.reader, width=width or 100).split("\n"):  # type: ignore[arg-type]
+                say_line(line, indent="  ")
+    if not found.data["proof"]["verified"]:
+        raise typer.Exit(1)
+
+
+def _check_decision(workspace: "Workspace", name: str | None) -> None:
+    """Raise UsageError if `name` is given and no decision in the home is called so."""
+    from answerable.cli.told import choose_decision
+
+    if name is not None:
+        choose_decision(workspace, name)
+
+
+def _presentable(found: "Why") -> "Why":
+    """Return a why without a key that a run over a file gave the case: it means nothing to anybody."""
+    from answerable.cli.results import JOB_KEY
+    from answerable.ledger.story import summary
+    from answerable.why import Why
+
+    if not JOB_KEY.fullmatch(str(found.data["key"])):
+        return found
+    data = {**found.data, "key": None}
+    return Why(data | {"summary": summary(data)})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,19 +102,26 @@ class RecordsOptions(Common):
 
 
 def records(options: RecordsOptions) -> None:
-    """List the recorded cases, newest first. With --json: one JSON object a line."""
+    """List the recorded cases, newest first. With --json: one JSON object a line.
+
+    On a narrow terminal a record is shown by the end of its id, by which `why` finds it as well.
+    """
     with open_home(options.home) as workspace:
+        _check_decision(workspace, options.decision)
         found = _listed(workspace, options)
         if options.json:
             for line in found:
                 say_json({n: v for n, v in line.items() if v is not None}, indent=None)
             return
-        rows = [_cells(line) for line in found]
+        width = columns_of(sys.stdout)
+        wide = width is None or width >= _WIDE
+        rows = [_cells(line, wide=wide) for line in found]
         if not rows:
             note(f"no record in the home {workspace.home.folder} fits")
             return
-        columns = ["at", "record", "decision", "status", "label", "sure", "by", "degraded"]
-        say_table(columns, rows, numbers=["sure"], whole=["at", "record", "status"])
+        columns = ["record", "label", "by", "status", "at (UTC)", "sure"]
+        columns += ["decision", "degraded"] if wide else []
+        say_table(columns, rows, numbers=["sure"], whole=["record", "status", "at (UTC)"])
         if len(rows) == options.limit:
             note(f"the newest {options.limit}; --limit 0 shows all")
 
@@ -104,18 +141,17 @@ def _listed(workspace: "Workspace", options: RecordsOptions) -> Iterator[Mapping
         left = None if left is None else left - size
 
 
-def _cells(line: Mapping[str, Any]) -> list[str]:
-    sure = line.get("confidence")
-    return [
-        str(line["at"])[:19].replace("T", " "),
-        str(line["record_id"]),
-        f"{line['decision']} {line['version']}",
-        line["status"] or "",
+def _cells(line: Mapping[str, Any], *, wide: bool) -> list[str]:
+    sure, record, at = line.get("confidence"), str(line["record_id"]), str(line["at"]).replace("T", " ")
+    cells = [
+        record if wide else record[-12:],
         line["label"] or "",
-        "" if sure is None else f"{sure:.0%}",
         (line["made_by"] or "").partition("@")[0],
-        line["degraded"] or "",
+        line["status"] or "",
+        at[:19] if wide else at[:16],
+        "" if sure is None else f"{sure:.0%}",
     ]
+    return [*cells, f"{line['decision']} {line['version']}", line["degraded"] or ""] if wide else cells
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,6 +1,7 @@
 """The file with one row a case, and what lets an interrupted run go on without deciding a case twice."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,23 @@ from answerable.integrations.tables import open_table, open_writer
 from answerable.integrations.tables_core import Row
 from answerable.integrations.tables_write import partial_of
 
+# What `Results.key` gives; it means nothing to anybody outside.
+JOB_KEY = re.compile(r"[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}:\d+")
 _FIXED = ("line", "record_id", "outcome", "decider", "confidence", "degraded")
+
+
+def check_place(path: Path, source: str, *, resume: bool) -> None:
+    """Raise UsageError if writing OUT would destroy the cases, or a file that nobody said to go on with."""
+    for place in (path, partial_of(path), _job_file(path)):
+        if os.path.exists(source) and os.path.exists(place) and os.path.samefile(source, place):
+            raise UsageError(
+                f"the cases are read from {source}, and writing {path} would destroy them",
+                next_step="name another -o",
+            )
+    if os.path.isfile(path) and not resume:
+        raise UsageError(
+            f"{path} is there already", next_step="name another -o, delete it, or go on with --resume"
+        )
 
 
 class Results:
@@ -44,7 +61,7 @@ class Results:
         self._writer = open_writer(path, columns, append=resume)  # cuts a torn last row off
         if resume:
             self.earlier = _rows(partial)
-        self._job_file = path.with_name(f"{path.name}.job")
+        self._job_file = _job_file(path)
         self._job = _job(self._job_file, resume=resume)
 
     def key(self, line: int) -> str | None:
@@ -72,6 +89,10 @@ class Results:
             self._writer.close(complete=complete)
             if complete:
                 self._job_file.unlink(missing_ok=True)
+
+
+def _job_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.job")
 
 
 def _rows(path: Path) -> dict[int, Mapping[str, object]]:

@@ -11,7 +11,7 @@ import typer
 
 from answerable.cli.homes import home_folder, open_home
 from answerable.cli.options import Common, Json, command
-from answerable.cli.printing import note, progress, say, say_json, say_pairs, say_table
+from answerable.cli.printing import counted, note, progress, say, say_json, say_line, say_pairs, say_table
 from answerable.home import choose_home
 
 
@@ -106,13 +106,13 @@ def restore(options: RestoreOptions) -> None:
             {
                 "home": str(done.home.folder),
                 "made": done.manifest.made,
-                "ledger": f"{done.manifest.entries:,} entries; it {verified}",
+                "ledger": f"{counted(done.manifest.entries, 'entry', 'entries')}; it {verified}",
             }
         )
         if done.note:
-            say(done.note)
+            say_line(done.note)
         for problem in (report or {}).get("problems", ()):
-            say(f"PROBLEM in {problem['where']}: {problem['what']}")
+            say_line(f"PROBLEM in {problem['where']}: {problem['what']}")
     if report is not None and not report["ok"]:
         raise typer.Exit(1)
 
@@ -169,7 +169,7 @@ def doctor(options: DoctorOptions) -> None:
         say_table(["check", "state", "found"], [[c.name, c.state, c.what] for c in checks], whole=["state"])
         for one in checks:
             if one.next_step:
-                say(f"{one.name}: {one.next_step}")
+                say_line(f"{one.name}: {one.next_step}")
     if bad:
         raise typer.Exit(1)
 

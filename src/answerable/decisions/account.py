@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
 from answerable.decisions.answer import Belief, Usage
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Outcome
-from answerable.encoding import encode, timestamp
+from answerable.decisions.stored import revive
+from answerable.encoding import timestamp
 from answerable.errors import UsageError
 
 
@@ -65,11 +64,6 @@ def _attempt(data: Mapping[str, Any]) -> Attempt:
     )
 
 
-def _declared(model: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what the model computes: it would refuse to be given that."""
-    return {n: v for n, v in data.items() if n not in model.model_computed_fields}
-
-
 def outcome_from(
     header: Mapping[str, Any],
     record_id: str,
@@ -90,9 +84,8 @@ def outcome_from(
         if decision is None or data is None:
             return data
         try:
-            # As JSON, so that text becomes the date, the Enum or the number it was, in a strict model too.
-            return decision.output.model_validate_json(encode(_declared(decision.output, data)), by_name=True)
-        except ValidationError as exc:
+            return revive(decision.output, data)
+        except Exception as exc:  # user code: a validator may raise anything
             raise UsageError(
                 f"the record {record_id} of {header['decision']} version {header['version']} holds no "
                 f"{decision.output.__name__} any more",

@@ -47,10 +47,13 @@ class Belief:
 
 
 def _probability(p: Any) -> float:
-    """Return `p` as Python's float; a numpy scalar would not reach the database."""
+    """Return `p` as Python's float; a numpy scalar would not reach the database.
+
+    Never -0.0: SQLite stores it as 0, which is not what the leaf would have hashed.
+    """
     if isinstance(p, bool) or not isinstance(p, Real) or not 0 <= cast(float, p) <= 1:
         raise UsageError(f"a probability is {str(p)[:50]!r}", next_step="give a number between 0 and 1")
-    return float(p)
+    return float(p) + 0.0
 
 
 ASSERTED = Belief(measured="asserted")  # nobody measured it: somebody says so

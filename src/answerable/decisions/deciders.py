@@ -117,10 +117,11 @@ def default(output: Any, *, name: str = "default", reason: str = "the declared d
         raise UsageError(
             "a default needs an output", next_step="give the output model, or some of its fields"
         )
-    digest = hashlib.sha256(encode(output, what="default")).hexdigest()
+    declared = copy.deepcopy(output)  # nobody outside can change it under its digest
+    digest = hashlib.sha256(encode(declared, what="default")).hexdigest()
 
     def run(case: Case[Any]) -> Any:
-        return Answer(output, reason=reason)
+        return Answer(copy.deepcopy(declared), reason=reason)  # each case its own: callers may change theirs
 
     return Decider(
         name=name,
@@ -130,7 +131,7 @@ def default(output: Any, *, name: str = "default", reason: str = "the declared d
         digest=digest,
         inline=True,
         reason=reason,
-        settings=(("output", output),),
+        settings=(("output", declared),),
     )
 
 
@@ -148,11 +149,13 @@ def person(
     """
     due = seconds(within, what="within")
     word(queue, what="queue")
-    settings = (("queue", queue), ("within", due), ("then", then))
+    declared = copy.deepcopy(then)  # nobody outside can change it under its digest
+    settings = (("queue", queue), ("within", due), ("then", declared))
     digest = hashlib.sha256(encode(settings, what="person")).hexdigest()
 
     def run(case: Case[Any]) -> Suspend:
-        return Suspend(queue=queue, within=due, then=then, reason=f"a person from {queue} decides")
+        reason = f"a person from {queue} decides"
+        return Suspend(queue=queue, within=due, then=copy.deepcopy(declared), reason=reason)
 
     return Decider(
         name=name,

@@ -14,6 +14,7 @@ from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
 from answerable.decisions.fields import Field, bare, field_adapter, fields_of, full_output
 from answerable.decisions.stakes import Stakes
+from answerable.decisions.stored import never_stored, surely_comes_back
 from answerable.encoding import MICRO, seconds
 from answerable.errors import UsageError, did_you_mean
 
@@ -145,6 +146,15 @@ class Decision(Generic[I, O]):
                 raise UsageError(
                     f"{self.name}: {role} is {model!r}", next_step="give a pydantic model with a field"
                 )
+            # What a record leaves out would make another input the same one under a key, and no replay equal.
+            lost = never_stored(model, excluded_only=role == "input")
+            if lost is not None:
+                raise UsageError(
+                    f"{self.name}: the {role} field {lost}",
+                    next_step="drop exclude=, or leave the field out of the model"
+                    if "excluded" in lost
+                    else "use a type that JSON can hold, such as str",
+                )
         if self.label is not None:
             self._output_field(self.label, "the label")
 
@@ -203,6 +213,11 @@ class Decision(Generic[I, O]):
     def output_names(self) -> tuple[str, ...]:
         """The output's top-level field names, in order."""
         return tuple(f.path for f in self.output_fields)
+
+    @cached_property
+    def output_surely_comes_back(self) -> bool:
+        """Whether every output is read back from its record as it was; otherwise each one is tried."""
+        return surely_comes_back(self.output)
 
     @cached_property
     def key_fields(self) -> tuple[str, ...]:

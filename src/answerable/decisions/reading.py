@@ -10,7 +10,7 @@ from functools import cache
 from inspect import iscoroutine
 from itertools import islice
 from types import NoneType
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,7 +18,7 @@ from answerable.decisions.answer import ASSERTED, JOINT, UNMEASURED, Abstain, An
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.fields import Field, bare, field_adapter, full_output
-from answerable.encoding import plain
+from answerable.encoding import encode, plain
 from answerable.errors import InputError, did_you_mean
 
 
@@ -37,7 +37,7 @@ def read_input(decision: Decision[Any, Any], given: Any) -> Any:
         missing = [name for name in decision.input.model_fields if name not in given.__dict__]
         if missing:  # made by model_construct, which validates nothing
             raise InputError("; ".join(f"{name}: Field required" for name in missing), next_step=step)
-        return given
+        return own_copy(given)
     try:
         if isinstance(given, BaseModel):
             given = given.model_dump()
@@ -48,34 +48,99 @@ def read_input(decision: Decision[Any, Any], given: Any) -> Any:
             )
         return decision.input.model_validate(dict(given), by_alias=True, by_name=True)
     except ValidationError as exc:
-        raise InputError(problems(exc), next_step=step) from None
+        raise InputError(problems(exc, decision.input), next_step=step) from None
     except InputError:
         raise
     except Exception as exc:  # user code: a validator may raise anything, and its text may hold the value
         raise InputError(f"input: reading it raised {type(exc).__name__}", next_step=step) from exc
 
 
-def problems(error: ValidationError) -> str:
-    """Return each path with the rule it breaks, without the value; at most the first twenty."""
+def own_copy(given: BaseModel) -> Any:
+    """Return a copy of the caller's model, so that neither side sees what the other does to its own."""
+    try:
+        return given.model_copy(deep=True)
+    except Exception as exc:  # user code: a value may refuse to be copied
+        raise InputError(
+            f"input: copying it raised {type(exc).__name__}", next_step="give a mapping of its fields"
+        ) from exc
+
+
+def problems(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return each path with the rule it breaks, without the value; at most the first twenty.
+
+    A key of a mapping is part of a value: in a path it is `*`.
+    """
     found = error.errors(include_url=False, include_context=False)
-    told = [f"{'.'.join(map(str, e['loc'])) or 'input'}: {_rule(e)}"[:300] for e in found[:_SHOWN]]
+    told = [f"{_path(e, model) or 'input'}: {_rule(e)}"[:300] for e in found[:_SHOWN]]
     if len(found) > _SHOWN:
         told.append(f"and {len(found) - _SHOWN} more")
     return "; ".join(told)
 
 
 _SHOWN = 20
-_OWN_TEXT = ("value_error", "assertion_error", "union_tag_invalid")  # whose text is not pydantic's alone
+_NAME = re.compile(r"[^\W\d]\w{0,40}")
+_LONGEST = 1000  # characters of a value that is compared with a message
+# Whose text is not pydantic's alone.
+_OWN_TEXT = (
+    "value_error",
+    "assertion_error",
+    "union_tag_invalid",
+    "get_attribute_error",
+    "mapping_type",
+    "iteration_error",
+)
+
+
+def _path(error: Any, model: type[BaseModel]) -> str:
+    names, numbers = _declared(model)
+    steps = [str(s) if s in names or (isinstance(s, int) and numbers) else "*" for s in error["loc"]]
+    if error["type"] == "extra_forbidden" and len(steps) == 1 and _NAME.fullmatch(str(error["loc"][0])):
+        return str(error["loc"][0])  # a word in the place of a field: somebody misspelt its name
+    return ".".join(steps)
+
+
+@cache
+def _declared(model: type[BaseModel]) -> tuple[frozenset[str], bool]:
+    """Return the names that fields in and within `model` have, and whether a number in a path is a place."""
+    names: set[str] = set()
+    seen: set[type[BaseModel]] = set()
+    numbers = True
+
+    def look(kind: Any) -> None:
+        nonlocal numbers
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in seen:
+            seen.add(kind)
+            for name, info in kind.model_fields.items():
+                names.update(n for n in (name, info.alias, info.validation_alias) if isinstance(n, str))
+                look(info.annotation)
+        args = get_args(kind)
+        if get_origin(kind) in (dict, Mapping) and args[0] is not str:
+            numbers = False
+        for arg in args:
+            look(arg)
+
+    look(model)
+    return frozenset(names), numbers
 
 
 def _rule(error: Any) -> str:
-    """Return the rule that a value breaks; text of a user's validator is left out if it holds the value."""
+    """Return the rule that a value breaks; a validator's own text is left out if it may hold it."""
     told = str(error["msg"])
-    if error["type"] in _OWN_TEXT or error["type"] not in _known_types():
-        for value in _leaves(error["input"]):
-            if value and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", told):
-                return "it breaks a rule of its own"
+    if error["type"] not in _OWN_TEXT and error["type"] in _known_types():
+        return told
+    words = {word for word in _WORDS.findall(told.casefold())}
+    for value in _leaves(error["input"]):
+        if value is None or len(value) > _LONGEST:
+            return _UNTOLD
+        if value and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", told):
+            return _UNTOLD
+        if not words.isdisjoint(_WORDS.findall(value.casefold())):  # a part of it
+            return _UNTOLD
     return told
+
+
+_UNTOLD = "it breaks a rule of its own"
+_WORDS = re.compile(r"\w{4,}|\d{2,}")
 
 
 @cache
@@ -85,18 +150,62 @@ def _known_types() -> frozenset[str]:
     return frozenset(get_args(ErrorType))
 
 
-def _leaves(value: Any, depth: int = 3) -> Iterator[str]:
-    """Yield the texts of a value and of what it holds, as far as a message could repeat them."""
+def _leaves(value: Any, depth: int = 3) -> Iterator[str | None]:
+    """Yield the texts of a value and of what it holds; None where there is more than one can look at."""
     if isinstance(value, BaseModel):
         value = value.__dict__
     if isinstance(value, Mapping):
-        value = list(value.values())
+        value = [*value, *value.values()]
     if isinstance(value, list | tuple | set | frozenset):
-        for inner in islice(value, 100):
+        if not depth or len(value) > 200:
+            yield None
+        for inner in islice(value, 200):
             if depth:
                 yield from _leaves(inner, depth - 1)
-    elif value is not None and len(text := str(value)) <= 1000:
-        yield text
+    elif value is not None:
+        yield str(value)
+
+
+def unstorable(value: Any, path: str) -> str:
+    """Say where in `value` something has no stored form, and why: in our words, without the value."""
+    why = ""
+    for _ in range(_DEEPEST):
+        try:
+            encode(value)
+        except InputError as exc:
+            why = next((known for known in _REASONS if exc.what.endswith(known)), "it has no JSON form")
+        except Exception as exc:  # user code: a computed field or a mapping may raise anything
+            why = f"reading it raised {type(exc).__name__}"
+        for step, child in _children(value):
+            try:
+                encode(child)
+            except Exception:  # as above: this is where it is
+                path, value = f"{path}{step}", child
+                break
+        else:
+            break
+    return f"{path}: {why}"
+
+
+_DEEPEST = 20
+_REASONS = (
+    "holds a lone surrogate, which is not valid Unicode text",
+    "is nested too deeply",
+    "is not a finite number",
+    "two of its keys are the same as text",
+)
+
+
+def _children(value: Any) -> Iterator[tuple[str, Any]]:
+    try:
+        if isinstance(value, BaseModel):
+            yield from ((f".{name}", value.__dict__[name]) for name in type(value).model_fields)
+        elif isinstance(value, Mapping):
+            yield from ((".*", child) for child in value.values())
+        elif isinstance(value, list | tuple):
+            yield from ((f"[{i}]", child) for i, child in enumerate(value))
+    except Exception:  # user code: what raises while it is read has no parts to look at
+        return
 
 
 def key_of(decision: Decision[Any, Any], given: Any) -> str | None:
@@ -164,7 +273,9 @@ def _suspended(decision: Decision[Any, Any], decider: Decider, returned: Suspend
     try:
         return replace(returned, then=plain(full_output(decision.output, returned.then)))
     except ValidationError as exc:
-        raise NotAnAnswer("invalid", f"{decider.name} suspends with a bad `then`: {problems(exc)}") from None
+        raise NotAnAnswer(
+            "invalid", f"{decider.name} suspends with a bad `then`: {problems(exc, decision.output)}"
+        ) from None
 
 
 def _beliefs(
@@ -203,7 +314,7 @@ def _field_value(decision: Decision[Any, Any], name: str, value: Any) -> Any:
     try:
         return field_adapter(decision.output, name).validate_python(value)
     except ValidationError as exc:
-        raise NotAnAnswer("invalid", f"{name}: {problems(exc).partition(': ')[2]}") from None
+        raise NotAnAnswer("invalid", f"{name}: {problems(exc, decision.output).partition(': ')[2]}") from None
 
 
 def whole(decision: Decision[Any, Any], values: Mapping[str, Any]) -> Any | None:
@@ -214,6 +325,6 @@ def whole(decision: Decision[Any, Any], values: Mapping[str, Any]) -> Any | None
     try:
         return full_output(decision.output, values)
     except ValidationError as exc:
-        raise NotAnAnswer("invalid", problems(exc)) from None
+        raise NotAnAnswer("invalid", problems(exc, decision.output)) from None
     except Exception as exc:  # user code: a validator may raise anything
         raise NotAnAnswer("invalid", f"reading the answer raised {type(exc).__name__}") from exc

@@ -75,10 +75,10 @@ def _engine(alchemy: Any, url: str, name: str) -> Any:
         ) from None
     except ModuleNotFoundError as exc:
         kind = re.split(r"[+:]", url)[0]
-        ours = 'pip install "answerable[postgres]", or name' if kind == "postgresql" else "install one and name"
+        step = 'pip install "answerable[postgres]", or' if kind == "postgresql" else "install one and"
         raise UsageError(
             f"{name} needs a driver for {kind}: {exc.name!r} is not installed",
-            next_step=f"{ours} the driver you have, as in {_DRIVERS.get(kind, f'{kind}+DRIVER')}://",
+            next_step=f"{step} name the one you have, as in {_DRIVERS.get(kind, f'{kind}+DRIVER')}://",
         ) from None
     except (alchemy.exc.ArgumentError, ValueError, TypeError):
         raise UsageError(

@@ -1,7 +1,7 @@
 """The segment catalog as values: which sealed file holds which entries, read from the journal's database."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,15 @@ def segments_of_time(journal: Journal, since: int | None, until: int | None) -> 
         "until": (1 << 63) - 1 if until is None else until,
     }
     return _read(journal.rows(SEGMENTS_OF_TIME, span))
+
+
+def mistyped(row: Any) -> str:
+    """Return what is wrong with a field of a dataclass read from a database that holds any type; else ""."""
+    for field in fields(row):
+        found = type(getattr(row, field.name))
+        if found is not field.type:
+            return f"{field.name} is of the type {found.__name__}"
+    return ""
 
 
 def add_segment(segment: Segment) -> Write:

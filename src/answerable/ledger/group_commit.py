@@ -3,6 +3,8 @@
 There is no timer and no thread for blocking callers: the first one leads. It commits what is queued, wakes
 the others and appoints the next leader; the time a commit takes forms the next group. A thread leads where
 the first in the queue is awaited by an event loop.
+
+Whoever leads must tell and appoint, or everybody waits for ever: Ctrl-C is held back until that is done.
 """
 
 import asyncio
@@ -15,12 +17,15 @@ from dataclasses import dataclass, field
 
 from answerable.errors import LedgerUnavailable
 from answerable.ledger.entry import Receipt, Unit
+from answerable.ledger.uninterrupted import Uninterrupted
 
 Committed = Receipt | Exception
 Commit = Callable[[Sequence[Unit]], Sequence[Committed]]
 GROUP_UNITS = 1024
 GROUP_BYTES = 4 * 1024 * 1024
 QUEUE_UNITS = 8192
+TRIES = 5  # to tell and to appoint
+PATIENCE = 1.0  # seconds of a commit; then Ctrl-C comes through, so that it ends what hangs
 
 
 def _locked() -> threading.Lock:
@@ -53,17 +58,24 @@ class GroupCommit:
         self._call = threading.Semaphore(0)  # appoints the thread
 
     def submit(self, unit: Unit) -> Receipt:
-        """Block until `unit` is durable. Raises what the commit gave for it."""
+        """Block until `unit` is durable. Raises what the commit gave for it.
+
+        Ctrl-C comes through while it waits for others, and after a commit that it leads itself.
+        """
         waiting = _Waiting(unit)
-        try:
-            self._put(waiting)
-            if not waiting.leads:
-                waiting.turn.acquire()
-            if waiting.result is None:
-                self._lead()
-        except BaseException:  # Ctrl-C
-            self._give_up(waiting)
-            raise
+        with Uninterrupted() as calm:
+            try:
+                self._put(waiting)
+                if not waiting.leads:
+                    calm.wait()
+                    waiting.turn.acquire()
+                    calm.open = False
+                if waiting.result is None:
+                    self._lead(calm)
+            except BaseException:  # Ctrl-C
+                calm.open = False
+                self._give_up(waiting)
+                raise
         if isinstance(waiting.result, Receipt):
             return waiting.result
         assert waiting.result is not None  # whoever leads finds its own unit first in the queue
@@ -93,8 +105,10 @@ class GroupCommit:
             if self._closed:
                 raise LedgerUnavailable("the journal is closed", next_step="open the workspace again")
             if waiting.awaited is not None and self._thread is None:
-                self._thread = threading.Thread(target=self._follow, name="answerable-journal", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._follow, name="answerable-journal", daemon=True)
+                with Uninterrupted():
+                    thread.start()
+                    self._thread = thread
             self._queue.append(waiting)
             if not self._led:
                 self._appoint()
@@ -111,12 +125,16 @@ class GroupCommit:
         """Lead whenever the first in the queue is awaited."""
         while True:
             self._call.acquire()
-            if self._led:
-                self._lead()
-            elif self._closed:
+            with self._gate:
+                first = self._queue[0] if self._queue else None
+                closed = self._closed and first is None and not self._led
+            if closed:
                 return
+            if first is not None and first.leads and first.awaited is not None:
+                with suppress(BaseException):  # its callers were told; without this thread others would wait
+                    self._lead(Uninterrupted())
 
-    def _lead(self) -> None:
+    def _lead(self, calm: Uninterrupted) -> None:
         """Commit one group, then appoint who leads next."""
         group: list[_Waiting] = []
         results: Sequence[Committed] = ()
@@ -126,27 +144,48 @@ class GroupCommit:
                 while self._queue and len(group) < GROUP_UNITS and size < GROUP_BYTES:
                     group.append(self._queue.popleft())
                     size += group[-1].unit.size
+            calm.until = time.monotonic() + PATIENCE
             try:
                 results = self._commit([waiting.unit for waiting in group])
             except Exception as exc:  # the whole group failed: each of its callers learns why
                 results = [exc] * len(group)
         finally:
+            calm.until = None  # what is left takes no time
             # After a Ctrl-C there are no results; the others must not wait for ever.
-            _tell(group, results or [_INTERRUPTED] * len(group))
-            with self._gate:
-                self._appoint()
+            self._finish(group, results or [_INTERRUPTED] * len(group))
+
+    def _finish(self, group: Sequence[_Waiting], results: Sequence[Committed]) -> None:
+        """Tell `group` and appoint the next, whatever is raised in between; then raise it."""
+        raised: BaseException | None = None
+        told = False
+        for _ in range(TRIES):
+            try:
+                if not told:
+                    _tell(group, results)
+                    told = True
+                with self._gate:
+                    self._appoint()
+                break
+            except BaseException as exc:
+                raised = exc
+        if raised is not None:
+            raise raised
 
     def _appoint(self) -> None:
         """Let the first in the queue lead; its caller is awake, or wakes by this."""
         self._led = bool(self._queue)
         if not self._led:
             return
+        # No call stands between here and the release: a Ctrl-C in `enqueue` cannot come between either.
         first = self._queue[0]
         first.leads = True
         if first.awaited is not None:
             self._call.release()
-        elif first.turn.locked():
+            return
+        try:  # noqa: SIM105 - entering `suppress` would be such a call
             first.turn.release()
+        except RuntimeError:  # it is awake
+            pass
 
 
 _INTERRUPTED = LedgerUnavailable(

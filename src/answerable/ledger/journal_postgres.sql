@@ -1,7 +1,7 @@
 -- The journal on PostgreSQL: the log's tail, its head, and which home it belongs to.
 -- Columns after `idx` follow HEADER and PARTS of answerable.ledger.entry; a test holds them equal.
 CREATE TABLE entry (
-    idx BIGINT PRIMARY KEY,
+    idx BIGINT PRIMARY KEY CHECK (idx >= 0),
     id BYTEA NOT NULL UNIQUE,
     at BIGINT NOT NULL,
     kind TEXT NOT NULL,

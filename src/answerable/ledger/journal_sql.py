@@ -161,7 +161,12 @@ class SqlJournal(ABC):
 
     def _admit(self, row: Sequence[Any] | None, name: str) -> None:
         """Refuse a database that is not this home's; row: of OPENING. name: of the database, for people."""
-        if row is None or bytes(row[0]) != self._home:
+        if row is None:
+            raise HomeError(
+                f"the journal {name} has no head: its row is missing",
+                next_step="restore the journal from a backup",
+            )
+        if bytes(row[0]) != self._home:
             raise HomeError(
                 f"the journal {name} belongs to another home",
                 next_step="put back the journal that belongs to this home.toml, or restore a backup",

@@ -23,6 +23,7 @@ from answerable.ledger.journal_sql import (
 from answerable.ledger.rows import COLUMNS, journal_ddl
 from answerable.ledger.sqlite import library
 from answerable.ledger.turns import Turn
+from answerable.ledger.uninterrupted import Uninterrupted
 from answerable.ports import JournalAddress, Signer
 
 _BUSY_MS = 10_000
@@ -111,7 +112,8 @@ class SqliteJournal(SqlJournal):
     @contextmanager
     def _taking_turns(self) -> Iterator[None]:
         try:
-            with self._turn:
+            # A Ctrl-C on the way out would leave the turn taken.
+            with Uninterrupted(), self._turn:
                 yield
         except (OSError, self._sql.Error) as exc:
             raise LedgerUnavailable(

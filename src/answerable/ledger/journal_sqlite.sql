@@ -1,7 +1,7 @@
 -- The journal on SQLite: the log's tail, its head, and which home it belongs to.
 -- Columns after `idx` follow HEADER and PARTS of answerable.ledger.entry; a test holds them equal.
 CREATE TABLE entry (
-    idx INTEGER PRIMARY KEY,
+    idx INTEGER PRIMARY KEY CHECK (idx >= 0),
     id BLOB NOT NULL UNIQUE,
     at INTEGER NOT NULL,
     kind TEXT NOT NULL,

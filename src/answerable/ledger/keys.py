@@ -43,9 +43,9 @@ def load_signer(origin: str, where: str, folder: Path, env: Mapping[str, str]) -
         key = load_pem_private_key(pem, password=None)
     except (OSError, KeyError, ValueError, TypeError) as exc:
         told = "is missing" if isinstance(exc, FileNotFoundError | KeyError) else "cannot be read"
-        raise HomeError(f"the signing key {where} {told}", next_step=step) from exc
+        raise HomeError(f"the signing key {shown(where)} {told}", next_step=step) from exc
     if not isinstance(key, Ed25519PrivateKey):
-        raise HomeError(f"the signing key {where} is not Ed25519", next_step=step)
+        raise HomeError(f"the signing key {shown(where)} is not Ed25519", next_step=step)
     return FileSigner(origin, key)
 
 
@@ -92,7 +92,16 @@ def _read(where: str, folder: Path, env: Mapping[str, str]) -> bytes:
         return env[where.removeprefix(ENV)].encode()
     if where.startswith(FILE):
         return (folder / where.removeprefix(FILE)).read_bytes()
-    raise UsageError(f"signing_key is {where!r}", next_step='use "file:PATH" or "env:NAME"')
+    raise UsageError(
+        "signing_key says neither file: nor env:",  # it may be the key itself, which nobody must see
+        next_step='name the place of the key: "file:PATH" or "env:NAME"',
+    )
+
+
+def shown(where: str) -> str:
+    """Return where a key is, for people; not what may be the key itself."""
+    named = where.startswith((ENV, FILE)) and where.isprintable() and "-----" not in where
+    return where if named else "(not shown, it may be the key)"
 
 
 class Lookup:

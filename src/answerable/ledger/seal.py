@@ -8,7 +8,7 @@ from typing import Any
 from answerable import formats
 from answerable.errors import LockedHome, TamperFound, UsageError
 from answerable.ledger.catalog import Segment, add_segment, segments, tree_of
-from answerable.ledger.entry import HEADER_NAMES, PARTS, Head, Unit, Write
+from answerable.ledger.entry import HEADER_NAMES, PARTS, Conflict, Head, Unit, Write
 from answerable.ledger.leaf_columns import leaf_hashes, part_digests
 from answerable.ledger.rows import COLUMNS
 from answerable.ledger.segments_parquet import SegmentWriter
@@ -53,7 +53,7 @@ def seal(
     if entries < TILE or entries % TILE:
         raise UsageError(f"a segment of {entries} entries", next_step=f"give a multiple of {TILE}")
     known = segments(journal)
-    start = known[-1].hi if known else 0
+    start = _end(known)
     journal.drop(start)  # what a crash after the catalog row left
     head = journal.head()
     if head.size - start < TILE:
@@ -65,34 +65,56 @@ def seal(
             if progress is not None:
                 progress(work.at - start, head.size - start)
         work.check()
-    except BaseException:
+    except BaseException as exc:
         work.abandon()
+        # What is gone under our hands, another sealer has moved or cleared away.
+        lost = isinstance(exc, TamperFound) and _end(segments(journal)) != start
+        if lost or isinstance(exc, FileNotFoundError):
+            raise _outrun(start) from exc
         raise
-    _publish(journal, start, work.made, fence)
-    _remove_orphans(folder, start, {segment.path for segment in work.made})
+    _publish(journal, work.made, fence)
+    _remove_orphans(journal, folder, start, work.made[-1].hi)
     return Sealed(entries=sum(s.hi - s.lo for s in work.made), segments=tuple(work.made))
 
 
-def _publish(journal: Journal, start: int, made: Sequence[Segment], fence: Sequence[Write]) -> None:
+def _end(known: Sequence[Segment]) -> int:
+    return known[-1].hi if known else 0
+
+
+def _outrun(start: int) -> LockedHome:
+    return LockedHome(
+        f"another sealer has moved on from entry {start}",
+        next_step="run one sealer at a time; nothing was lost",
+    )
+
+
+def _publish(journal: Journal, made: Sequence[Segment], fence: Sequence[Write]) -> None:
     for segment in made:
-        known = segments(journal)
-        if (known[-1].hi if known else 0) != segment.lo:
-            raise LockedHome(
-                f"another sealer has moved on from entry {segment.lo}",
-                next_step="run one sealer at a time; nothing was lost",
-            )
-        journal.submit(Unit(writes=[*fence, add_segment(segment)]))
+        if _end(segments(journal)) != segment.lo:
+            raise _outrun(segment.lo)
+        try:
+            journal.submit(Unit(writes=[*fence, add_segment(segment)]))
+        except Conflict as exc:
+            if exc.clash in {write.clash for write in fence}:
+                raise  # the role is lost, which its holder wants to know
+            raise _outrun(segment.lo) from exc
         journal.drop(segment.hi)
 
 
-def _remove_orphans(folder: Path, start: int, named: set[str]) -> None:
-    """Remove files of the sealed range that a crash left and no catalog row names."""
-    for path in folder.glob("day=*/seg-*.parquet"):
+def _remove_orphans(journal: Journal, folder: Path, start: int, stop: int) -> None:
+    """Remove files that a crash left in the sealed range start..stop-1 and no catalog row names.
+
+    Whoever seals by now works behind `stop`; the catalog is read after the files, so what it gained is kept.
+    Half-written files may be another sealer's and are left to the cleaner.
+    """
+    files = [*folder.glob("day=*/seg-*.parquet")]
+    named = {segment.path for segment in segments(journal)}
+    for path in files:
         number = path.name[4:16]
-        if number.isdigit() and int(number) >= start and path.relative_to(folder).as_posix() not in named:
+        if not (number.isascii() and number.isdigit() and start <= int(number) < stop):
+            continue
+        if path.relative_to(folder).as_posix() not in named:
             path.unlink(missing_ok=True)
-    for path in folder.glob(".seg-*.tmp"):
-        path.unlink(missing_ok=True)
 
 
 class _Pass:

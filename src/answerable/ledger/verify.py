@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from answerable.errors import AnswerableError, TamperFound, UsageError
+from answerable.errors import UsageError
 from answerable.ledger.blobs import FOLDER as BLOBS
 from answerable.ledger.blobs import Blobs
 from answerable.ledger.catalog import FOLDER as SEGMENTS
-from answerable.ledger.catalog import Segment, segments, tree_of
+from answerable.ledger.catalog import Segment, mistyped, segments, tree_of
 from answerable.ledger.entry import Head
 from answerable.ledger.findings import Findings, Report, Trust
 from answerable.ledger.note import Checkpoint, VerifierKey, open_note
 from answerable.ledger.tlog import TILE, Frontier
-from answerable.ledger.verify_entries import JOURNAL, Leaves, SegmentCheck, journal_leaves
+from answerable.ledger.verify_entries import JOURNAL, Leaves, SegmentCheck, check_indexes, journal_leaves
 from answerable.ports import Journal
 
 CHECKPOINTS = "checkpoints"  # folder in the home
@@ -132,14 +132,15 @@ class _Walk:
     def run(self) -> None:
         """Walk; every problem lands in the findings."""
         self._read_catalog()
+        self._read_checkpoints()  # before the head: what is kept meanwhile is not newer than the log
         self._read_head()
-        self._read_checkpoints()
         size = self._head.size if self._head else 0
         tree = _Tree(s for s in (size, *(kept.size for _, kept in self._kept)))
         sealed = self._walk_segments(tree, size)
         if sealed > size and self._head is not None:
             self._found.add("head", f"it counts {size} entries, but {sealed} are sealed")
         self._walk_tail(tree, sealed, size)
+        check_indexes(self._journal, self._found)
         self._look_beyond(size)
         self._judge(tree, size)
 
@@ -174,13 +175,23 @@ class _Walk:
 
     def _read_catalog(self) -> None:
         try:
-            self._sealed = segments(self._journal)
+            rows = segments(self._journal)
         except Exception as exc:
             self._found.add("catalog", exc)
+            return
+        for segment in rows:
+            if wrong := mistyped(segment):
+                self._found.add("catalog", f"a segment's {wrong}")
+            else:
+                self._sealed.append(segment)
 
     def _read_head(self) -> None:
         try:
-            head = self._head = self._journal.head()
+            head = self._journal.head()
+            if wrong := mistyped(head):
+                self._found.add("head", f"its {wrong}")
+                return
+            self._head = head
             signed = self._open("head", head.note)
             if signed is not None and (signed.size, signed.root) != (head.size, head.root):
                 self._found.add(
@@ -198,7 +209,7 @@ class _Walk:
         try:
             text, names = open_note(note, self._keys)
             checkpoint = Checkpoint.parse(text)
-        except AnswerableError as exc:
+        except Exception as exc:
             self._found.add(place, exc)
             return None
         if checkpoint.origin not in names:
@@ -260,8 +271,10 @@ class _Walk:
     def _walk_tail(self, tree: _Tree, start: int, size: int) -> None:
         at = start
         for first, leaves in journal_leaves(self._journal, start, size, blobs=self._blobs, found=self._found):
-            if first != at:
+            if first > at:
                 self._gone(at, first)
+            elif first < at:
+                self._found.add(JOURNAL, "it is there twice", first)
             tree.add_leaves(first, leaves)
             at = first + len(leaves)
             self._tail += len(leaves)
@@ -286,9 +299,11 @@ class _Walk:
 
     def _look_beyond(self, size: int) -> None:
         """Find rows and files of entries that the head does not count: the sign of a head set back."""
+        if self._head is None:
+            return
         try:
             rows = next(iter(self._journal.pages(size, (1 << 63) - 1, batch=1)), ())
-            newest = self._journal.head().size  # entries that came while we looked are no problem
+            newest = int(self._journal.head().size)  # entries that came while we looked are no problem
         except Exception:  # an unreadable row was found before
             return
         for row in rows:
@@ -296,7 +311,7 @@ class _Walk:
                 self._found.add(JOURNAL, f"it is beyond the {newest} entries that the head counts", row[0])
         for path in (self._folder / SEGMENTS).glob("day=*/seg-*.parquet"):
             number = path.name[4:16]
-            if number.isdigit() and int(number) >= newest:
+            if number.isascii() and number.isdigit() and int(number) >= newest:
                 place = f"segment {path.relative_to(self._folder / SEGMENTS).as_posix()}"
                 self._found.add(
                     place, f"it holds entries beyond the {newest} of the head: the journal is older"
@@ -322,5 +337,5 @@ class _Walk:
 def _signers(note: str, witnesses: Sequence[VerifierKey]) -> int:
     try:
         return len(open_note(note, witnesses)[1])
-    except (AnswerableError, TamperFound):
+    except Exception:
         return 0

@@ -1,27 +1,30 @@
 """The entries' half of `verify`: each leaf from its stored bytes, in a segment file or in the journal."""
 
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from answerable import formats
-from answerable.errors import TamperFound
+from answerable.errors import TamperFound, UsageError
 from answerable.ledger.arrow_leaves import arrow_leaf_hashes, codecs, fixed_values, integers
 from answerable.ledger.blobs import Blobs
 from answerable.ledger.catalog import Segment
-from answerable.ledger.entry import HEADER_NAMES, PARTS
+from answerable.ledger.entry import HEADER_NAMES, PARTS, Filter
 from answerable.ledger.envelope import DROPPED, ELSEWHERE, part_digest
 from answerable.ledger.findings import Findings
+from answerable.ledger.footer import Statistics, statistics
 from answerable.ledger.leaf import leaf_data
 from answerable.ledger.leaf_columns import leaf_hashes, part_digests
 from answerable.ledger.rows import COLUMNS
-from answerable.ledger.segments_parquet import SegmentFile, file_digest, schema
+from answerable.ledger.segments_parquet import STATISTICS, SegmentFile, file_digest, schema
 from answerable.ledger.tlog import HASH, TILE, leaf_hash, root
 from answerable.ports import Journal
 
 JOURNAL = "journal"
 _CHUNK = 2048  # rows at once: few enough to stay in the processor's cache
 _WINDOW = 4096  # rows of one journal read; a damaged one is then looked for inside
+_GIVE_UP = 32  # windows in a row without one readable row; a head may count any number of entries
 _PARTS = slice(1 + len(HEADER_NAMES), 1 + len(HEADER_NAMES) + len(PARTS))
 _ID, _AT = COLUMNS.index("id"), COLUMNS.index("at")
 
@@ -45,6 +48,7 @@ class SegmentCheck:
         self._blobs, self._journal, self._found = blobs, journal, found
         self._place = f"segment {segment.path}"
         self.leaves: Leaves = []
+        self._statistics: list[dict[str, Statistics]] = []
         self._spans: tuple[set[int], set[bytes]] = (set(), set())
 
     def run(self) -> Leaves:
@@ -55,13 +59,18 @@ class SegmentCheck:
             path = segment.file(self._folder)
             if file_digest(path) != segment.sha256:
                 self._bad("its SHA-256 is not the one in the catalog")
+            if (size := path.stat().st_size) != segment.size:
+                self._bad(f"it has {size} bytes, not {segment.size} as in the catalog")
             with SegmentFile(path, dictionaries=True) as file:
                 if sound:
                     self._metadata(file)
+                self._read_statistics(path)
                 self._groups(file)
         except FileNotFoundError:
             self._bad("the file is missing")
-        except (TamperFound, OSError) as exc:
+        except UsageError:  # without the extra nothing can be said
+            raise
+        except Exception as exc:
             self._bad(exc)
         missing = segment.hi - segment.lo - len(self.leaves)
         if self.leaves and missing:
@@ -109,13 +118,37 @@ class SegmentCheck:
             try:
                 group = file.group(number)
                 _check_types(group)
+                self._check_statistics(number, group, at)
                 for start in range(0, len(group), _CHUNK):
                     self._chunk(group.slice(start, _CHUNK), at + start)
             except Exception as exc:  # whatever garbage makes the reader raise, the walk goes on
                 self._bad(f"entries {at} to {at + count - 1} cannot be read: {exc}", at)
-                self.leaves += [None] * (at + count - self._segment.lo - len(self.leaves))
+                # No more than the catalog speaks of: a forged count would fill the memory.
+                room = len(self._segment.tiles) // HASH * TILE - len(self.leaves)
+                self.leaves += [None] * min(at + count - self._segment.lo - len(self.leaves), room)
         if self.leaves and None not in self.leaves:
             self._check_spans()
+
+    def _read_statistics(self, path: Path) -> None:
+        try:
+            self._statistics = statistics(path)
+        except Exception as exc:  # the rows may still be readable
+            self._bad(f"what it lets a reader skip cannot be told: {exc}")
+        if more := {name for group in self._statistics for name in group} - {*STATISTICS}:
+            self._bad(f"it has statistics that nothing checks, of {', '.join(sorted(more))}")
+
+    def _check_statistics(self, number: int, group: Any, at: int) -> None:
+        """Compare a row group's statistics with its rows: whoever believes false ones skips its entries."""
+        stored = self._statistics[number] if number < len(self._statistics) else {}
+        false = []
+        for name in STATISTICS:
+            if name in stored:
+                wanted = _statistics_of(group.column(COLUMNS.index(name)))
+                if any(value != wanted.get(field) for field, value in stored[name].items()):
+                    false.append(name)
+        if false:
+            last = at + len(group) - 1
+            self._bad(f"lists and look-ups miss entries {at} to {last}: false statistics of {false}", at)
 
     def _chunk(self, chunk: Any, at: int) -> None:
         count = len(chunk)
@@ -123,7 +156,7 @@ class SegmentCheck:
         indexes = integers(chunk.column(0))
         try:
             sound = arrow_leaf_hashes(chunk) == stored
-        except (TamperFound, ValueError, TypeError):
+        except Exception:  # the rows are then looked at one by one
             sound = False
         if not sound or indexes != list(range(at, at + count)):
             columns = [column.to_pylist() for column in chunk.columns]
@@ -135,8 +168,8 @@ class SegmentCheck:
                         JOURNAL, f"it is sealed in {self._segment.path} with other content", index
                     )
         for name, column in zip(PARTS, chunk.columns[_PARTS], strict=True):
-            if column.null_count < count and ELSEWHERE in codecs(column):
-                check_blobs(name, column.to_pylist(), at, self._place, self._blobs, self._found)
+            if column.null_count < count and codecs(column) & {ELSEWHERE, DROPPED}:
+                check_stand_ins(name, column.to_pylist(), at, self._place, self._blobs, self._found)
         self.leaves += stored
         times = integers(chunk.column(_AT))
         ids = fixed_values(chunk.column(_ID), 16)
@@ -163,16 +196,43 @@ class SegmentCheck:
                 self._bad(f"entries {first} to {first + TILE - 1} do not give the tile in the catalog", first)
 
 
-def check_blobs(
-    name: str, envelopes: Iterable[bytes | None], at: int, place: str, blobs: Blobs, found: Findings
+def _statistics_of(column: Any) -> Statistics:
+    """Return what the statistics of a column of STATISTICS may say, by field number."""
+    import pyarrow as pa
+
+    wanted: Statistics = {3: column.null_count, 7: True, 8: True}
+    if column.null_count == len(column):
+        return wanted
+    if pa.types.is_int64(column.type):
+        values = integers(column) if not column.null_count else column.drop_null().to_pylist()
+        low, high = (struct.pack("<q", value) for value in (min(values), max(values)))
+    else:
+        different = column.unique().drop_null().to_pylist()
+        raw = [value.encode() if isinstance(value, str) else value for value in different]
+        low, high = min(raw), max(raw)
+    return wanted | {1: high, 2: low, 5: high, 6: low}
+
+
+def check_stand_ins(
+    name: str, envelopes: Iterable[Any], at: int, place: str, blobs: Blobs, found: Findings
 ) -> None:
-    """Read the blob of each envelope that says its part is elsewhere. at: index of the first."""
+    """Read the blob of each part that is elsewhere; name each that was dropped. at: index of the first.
+
+    Nothing drops parts yet, so whoever put a stand-in there took the part out.
+    """
     for index, envelope in enumerate(envelopes, start=at):
-        if envelope and envelope[0] == ELSEWHERE:
+        codec = _codec(envelope)
+        if codec == DROPPED:
+            found.add(place, f"its part {name!r} was taken out", index)
+        elif codec == ELSEWHERE:
             try:
                 blobs.get(name, part_digest(name, envelope))
-            except TamperFound as exc:
+            except Exception as exc:
                 found.add(place, exc, index)
+
+
+def _codec(envelope: Any) -> int | None:
+    return envelope[0] if isinstance(envelope, bytes | memoryview) and len(envelope) else None
 
 
 def journal_leaves(
@@ -183,14 +243,32 @@ def journal_leaves(
     What is no row or cannot be read is None; missing rows are for the caller to judge.
     """
     for rows in _readable_rows(journal, start, stop, found):
+        if not isinstance(rows[0][0], int):
+            found.add(JOURNAL, f"an entry has the index {rows[0][0]!r}")
+            continue
         columns = list(zip(*rows, strict=True))
         _check_tail(rows, columns, blobs, found)
-        yield rows[0][0], list(columns[-1])
+        yield rows[0][0], [leaf if _is_hash(leaf) else None for leaf in columns[-1]]
+
+
+def check_indexes(journal: Journal, found: Findings) -> None:
+    """Name each of the journal's rows whose index is none: a walk from 0 upwards never meets it."""
+    outside = "idx IS NULL OR idx < 0 OR idx >= 9223372036854775807"
+    try:
+        for row in journal.latest(Filter(kinds=(), where=outside, limit=None)):
+            found.add(JOURNAL, "no entry of the log has such an index: it was put there", row.index)
+    except Exception as exc:
+        found.add(JOURNAL, exc)
+
+
+def _is_hash(leaf: Any) -> bool:
+    return isinstance(leaf, bytes) and len(leaf) == HASH
 
 
 def _readable_rows(journal: Journal, lo: int, hi: int, found: Findings) -> Iterator[Sequence[Sequence[Any]]]:
     """Yield runs of rows without a gap inside; a row that cannot be read does not hide the others."""
-    while lo < hi:
+    empty = 0
+    while lo < hi and empty < _GIVE_UP:
         try:
             for rows in journal.pages(lo, hi, batch=_WINDOW):
                 yield from _runs(rows)
@@ -198,7 +276,10 @@ def _readable_rows(journal: Journal, lo: int, hi: int, found: Findings) -> Itera
             return
         except Exception:  # a damaged page or part somewhere in the next window
             stop = min(lo + _WINDOW, hi)
-            yield from _halved(journal, lo, stop, found)
+            empty += 1
+            for rows in _halved(journal, lo, stop, found):
+                empty = 0
+                yield rows
             lo = stop
 
 
@@ -233,18 +314,13 @@ def _check_tail(
     try:
         digests = {name: part_digests(name, values) for name, values in parts.items()}
         sound = leaf_hashes(header, digests, len(rows)) == list(columns[-1])
-    except TamperFound:
+    except Exception:  # a database may hold a value of any type
         sound = False
     if not sound:
         _check_rows(rows, rows[0][0], JOURNAL, found)
     for name, values in parts.items():
-        kinds = {value[0] for value in values if value}
-        if ELSEWHERE in kinds:
-            check_blobs(name, values, rows[0][0], JOURNAL, blobs, found)
-        if DROPPED in kinds:  # parts are dropped from segments only, so here somebody took it out
-            for row, value in zip(rows, values, strict=True):
-                if value and value[0] == DROPPED:
-                    found.add(JOURNAL, f"its part {name!r} was taken out before it was sealed", row[0])
+        if {_codec(value) for value in values} & {ELSEWHERE, DROPPED}:
+            check_stand_ins(name, values, rows[0][0], JOURNAL, blobs, found)
 
 
 def _check_rows(rows: Sequence[Sequence[Any]], at: int, place: str, found: Findings) -> None:
@@ -262,6 +338,9 @@ def _check_rows(rows: Sequence[Sequence[Any]], at: int, place: str, found: Findi
             leaf = leaf_hash(leaf_data(header, parts))
         except TamperFound as exc:
             found.add(place, exc, index)
+            continue
+        except Exception as exc:
+            found.add(place, f"it cannot be hashed: {exc}", index)
             continue
         if leaf != row[-1]:
             found.add(place, "its content is not what was signed", index)

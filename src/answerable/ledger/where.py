@@ -44,6 +44,12 @@ FIELDS: dict[str, tuple[str, Kind]] = {
     "model": ("model", "text"),
 }
 
+# Fields that hold one of these: another word can only be a slip, and would quietly find nothing.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "status": ("answered", "escalated", "refused", "failed", "late"),
+    "kind": ("decision", "definition", "opinion", "resolution", "truth"),
+}
+
 MAX_TEXT = 4_000  # characters
 MAX_DEPTH = 50  # of parentheses and `not`
 
@@ -160,12 +166,12 @@ class _Parser:
             self._need("none")
             return f"({column} IS {'NOT ' if negated else ''}NULL)"
         if self._skip("in"):
-            return self._membership(column, kind)
+            return self._membership(column, kind, CHOICES.get(token.text, ()))
         if self.ended or self._tokens[self._at].quoted or self._tokens[self._at].text not in _SYMBOLS:
             raise self.wrong(f"expected one of {' '.join(_SYMBOLS)} in is")
-        return self._compared(column, kind)
+        return self._compared(column, kind, CHOICES.get(token.text, ()))
 
-    def _compared(self, column: str, kind: Kind) -> str:
+    def _compared(self, column: str, kind: Kind, choices: tuple[str, ...]) -> str:
         operator = self._tokens[self._at].text
         # Databases order and fold text by their own rules, so text is only equal, different or contained.
         if kind == "text" and operator in ("<", "<=", ">", ">="):
@@ -174,7 +180,7 @@ class _Parser:
             raise self.wrong("only a text contains; use =, !=, <, <=, > or >=")
         self._next()
         start = self._at
-        value = self._value(kind)
+        value = self._value(kind, choices if operator != "~" else ())
         self.params.append(value)
         if operator != "~":
             return f"({column} IS NOT NULL AND {column} {'<>' if operator == '!=' else operator} ?)"
@@ -183,16 +189,16 @@ class _Parser:
             raise self.wrong("every text contains the empty one; name some characters")
         return f"({column} IS NOT NULL AND replace({column}, ?, '') <> {column})"
 
-    def _membership(self, column: str, kind: Kind) -> str:
+    def _membership(self, column: str, kind: Kind, choices: tuple[str, ...]) -> str:
         self._need("(")
-        values = [self._value(kind)]
+        values = [self._value(kind, choices)]
         while self._skip(","):
-            values.append(self._value(kind))
+            values.append(self._value(kind, choices))
         self._need(")")
         self.params += values
         return f"({column} IS NOT NULL AND {column} IN ({', '.join('?' * len(values))}))"
 
-    def _value(self, kind: Kind) -> Any:
+    def _value(self, kind: Kind, choices: tuple[str, ...]) -> Any:
         token = None if self.ended else self._tokens[self._at]
         if token is None or token.keyword or (not token.quoted and token.text in _MARKS):
             raise self.wrong("expected a value; put it in quotes if it is one of the words of this grammar")
@@ -207,6 +213,11 @@ class _Parser:
         if isinstance(value, int) and not _INT64[0] <= value <= _INT64[1]:
             self._at = start
             raise self.wrong(f"{token.text!r} is too large")
+        if choices and value not in choices:
+            raise UsageError(
+                f"{value!r} (position {token.at + 1}) is none of {', '.join(choices)}",
+                next_step=did_you_mean(value, choices),
+            )
         return value
 
     def _next(self) -> _Token:

@@ -12,18 +12,22 @@
 A backup holds the keys: whoever has it can read and sign as the home. It is mode 0600. The order is the
 reason that it fits together while writers append: a checkpoint must not know more than the journal, and
 whatever the journal names was written before it.
+
+It is made in a folder `.answerable-backup-...` beside it, with a copy of the journal. A backup that was
+killed leaves that behind, until the next one into the same place.
 """
 
 import hashlib
 import io
 import json
 import os
+import shutil
 import tarfile
 import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -33,11 +37,15 @@ from answerable.errors import HomeError, InputError, UsageError
 from answerable.home import HOME_FILE, Home, open_home
 from answerable.ledger.catalog import FOLDER as SEGMENTS
 from answerable.ledger.durable import flush_folder
+from answerable.ledger.keys import shown
+from answerable.ledger.turns import Turn
 from answerable.upkeep.store import Copied, Store
 from answerable.upkeep.stores import store_of
 
 BACKUP = 1  # the number of this layout
 MANIFEST = "manifest.json"
+STAGING, LOCK = ".answerable-backup-", "lock"
+YOUNG = 10.0  # seconds that a backup has to take its lock
 
 Progress = Callable[[int, int], None]  # bytes done, bytes to do (about)
 
@@ -88,11 +96,11 @@ def backup(folder: Path, out: Path, *, keys: bool = True, progress: Progress | N
     if out.exists():
         raise UsageError(f"there is a file at {out} already", next_step="name another; no backup is replaced")
     try:
-        with tempfile.TemporaryDirectory(prefix=".answerable-", dir=out.parent) as staging:
-            partial = Path(staging) / "backup.tar"
+        with _staging(out.parent) as staging:
+            partial = staging / "backup.tar"
             with partial.open("xb") as file:
                 os.chmod(partial, 0o600)
-                _Writer(home, store, file, Path(staging), progress).write(keys=keys)
+                _Writer(home, store, file, staging, progress).write(keys=keys)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(out)
@@ -103,6 +111,21 @@ def backup(folder: Path, out: Path, *, keys: bool = True, progress: Progress | N
             next_step="name a place with enough room that you can write to",
         ) from exc
     return out
+
+
+@contextmanager
+def _staging(place: Path) -> Iterator[Path]:
+    """Give a folder in `place` that is gone afterwards; remove those that killed backups left there."""
+    for path in place.glob(f"{STAGING}*"):
+        with suppress(OSError):  # somebody else's, or one that is at work, which holds the lock
+            if time.time() - path.stat().st_mtime >= YOUNG and not path.is_symlink():
+                turn = Turn(path / LOCK, wait=0.0)
+                with closing(turn), turn:
+                    shutil.rmtree(path)
+    with tempfile.TemporaryDirectory(prefix=STAGING, dir=place) as name:
+        turn = Turn(Path(name) / LOCK)
+        with closing(turn), turn:
+            yield Path(name)
 
 
 def describe(archive: Path) -> Manifest:
@@ -183,7 +206,7 @@ class _Writer:
         where = home.signing_key
         kept = where.startswith("file:") and (home.folder / where[5:]).parent == home.folder / "secrets"
         if not kept:
-            yield f"the signing key: it is not in secrets/, but at {where}"
+            yield f"the signing key: it is not in secrets/, but at {shown(where)}"
 
     def _manifest(
         self, taken: Copied, formats: Mapping[str, int], *, keys: bool, left_out: list[str]

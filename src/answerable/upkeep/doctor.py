@@ -12,11 +12,11 @@ from typing import Literal
 
 from answerable import formats
 from answerable.encoding import MICRO
-from answerable.errors import AnswerableError
-from answerable.home import Home, open_home
+from answerable.errors import AnswerableError, HomeError
+from answerable.home import Home, may_become_home, open_home
 from answerable.ledger import sqlite
 from answerable.ledger.catalog import FOLDER as SEGMENTS
-from answerable.ledger.keys import load_signer
+from answerable.ledger.keys import Lookup, absent, load_signer
 from answerable.ledger.note import VerifierKey, open_note
 from answerable.ledger.seal import ENTRIES
 from answerable.state.roles import ROLES
@@ -74,7 +74,10 @@ def doctor(folder: Path) -> list[Check]:
     try:
         home = open_home(folder)
     except AnswerableError as exc:
-        found.append(Check(name="home", state="fail", what=exc.what, next_step=exc.next_step))
+        missing = Check(name="home", state="fail", what=exc.what, next_step=exc.next_step)
+        if may_become_home(folder):
+            return [missing]  # there is nothing else to look at
+        found.append(missing)
         try:
             home = open_home(folder, older=True)
         except AnswerableError:
@@ -195,7 +198,8 @@ def _permissions(folder: Path) -> Iterator[Check]:
         step = f"chmod 600 {path}, and take a new key if somebody may have read it"
         yield Check(name="secrets", state="fail", what=what, next_step=step)
     if not wide:
-        yield Check(name="secrets", state="ok", what=f"{len(keys)} keys that only their owner may read")
+        what = f"{len(keys)} keys that only their owner may read" if keys else "no keys are here"
+        yield Check(name="secrets", state="ok", what=what)
 
 
 def _policies(home: Home) -> Iterator[Check]:
@@ -259,11 +263,58 @@ def _lock(patient: _Patient) -> Iterator[Check]:
 
 def _signature(patient: _Patient) -> Iterator[Check]:
     home = patient.home
-    signer = load_signer(home.origin, home.signing_key, home.folder, patient.env)
+    known = [VerifierKey.parse(key) for key in home.verifier_keys]
     ((note,),) = patient.store.rows("SELECT note FROM head")
+    if _keyless(patient):
+        open_note(note, known)
+        what = "the keys are not here: this home can be read and verified, and records nothing"
+        step = "put its secrets/ back where it is to record; to read it nothing is needed"
+        yield Check(name="signing key", state="warn", what=what, next_step=step)
+        return
+    try:
+        signer = load_signer(home.origin, home.signing_key, home.folder, patient.env)
+    except HomeError as exc:
+        yield _unwritable("signing key", home, exc)
+        return
+    if known and signer.verifier not in known:
+        what = f"the signing key {home.signing_key} is not one of this home's"
+        step = "put the right key back; how to change keys stands in the page on homes"
+        yield Check(name="signing key", state="fail", what=what, next_step=step)
+        return
     # After a change of the key the head is the old one's until the next entry.
-    open_note(note, [signer.verifier, *map(VerifierKey.parse, home.verifier_keys)])
+    open_note(note, known or [signer.verifier])
     yield Check(name="signing key", state="ok", what=f"{home.signing_key}; the head of the log is signed")
+
+
+def _lookup(patient: _Patient) -> Iterator[Check]:
+    if _keyless(patient):
+        return  # said of both keys at once
+    try:
+        Lookup.load(patient.home.lookup_key)
+    except HomeError as exc:
+        yield _unwritable("look-up key", patient.home, exc)
+    else:
+        yield Check(name="look-up key", state="ok", what="it is there")
+
+
+def _unwritable(name: str, home: Home, error: HomeError) -> Check:
+    """Return the check of a key that could not be loaded; raises `error` if the home does not open so."""
+    if not (home.verifier_keys and absent(error)):
+        raise error
+    what = f"{error.what}: this home can be read, not written"
+    return Check(name=name, state="warn", what=what, next_step=error.next_step)
+
+
+def _keyless(patient: _Patient) -> bool:
+    """Say whether this is a copy to read: all of its keys were left out, and nothing is damaged."""
+    home = patient.home
+    if home.lookup_key.exists() or not home.verifier_keys:
+        return False
+    try:
+        load_signer(home.origin, home.signing_key, home.folder, patient.env)
+    except HomeError as exc:
+        return absent(exc)
+    return False
 
 
 def _clock(patient: _Patient) -> Iterator[Check]:
@@ -329,6 +380,8 @@ def _stray_files(patient: _Patient) -> Iterator[Check]:
 
 
 def _roles(patient: _Patient) -> Iterator[Check]:
+    if _keyless(patient):
+        return  # nothing is to be done in a copy that records nothing
     rows = {row[0]: row for row in patient.store.rows(ROLES)}
     for job in JOBS:
         name = f"role {job.name}"
@@ -351,6 +404,7 @@ _LOOKS: Mapping[str, Looking] = {
     "durability": _durability,
     "lock": _lock,
     "signing key": _signature,
+    "look-up key": _lookup,
     "clock": _clock,
     "sealing": _tail,
     "segments": _segments,

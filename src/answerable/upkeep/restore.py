@@ -39,10 +39,11 @@ def restore(
 ) -> Restored:
     """Make the home of a backup in `folder`, which must be new or empty, and verify its ledger.
 
-    journal: where its journal goes, if not where it was: "sqlite:FILE" or an empty PostgreSQL database, of
-    the same kind as before. progress: called with bytes done and to do. The new home is the old one, with
-    its id and keys: two of them that go on writing would sign two different logs, so stop the old one
-    first. Raises InputError if the backup is damaged, HomeError if the folder or the database is in use.
+    journal: where its journal goes, of the same kind as before: "sqlite:FILE" instead of journal.db in
+    `folder`, or an empty PostgreSQL database instead of the one that home.toml names. progress: called
+    with bytes done and to do. The new home is the old one, with its id and keys: two of them that go on
+    writing would sign two different logs, so stop the old one first. Raises InputError if the backup is
+    damaged, HomeError if the folder or the database is in use.
     """
     refuse_password(journal or "")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -108,7 +109,10 @@ def _unpack(
         _write(tar, tar.getmember(HOME_FILE), staging / HOME_FILE, manifest.files[HOME_FILE])
         old = open_home(staging, older=True)
         # Segments that were outside of the old home come inside: the old one's files are not ours to write.
-        home = replace(old, folder=folder.absolute(), journal=journal or old.journal)
+        # So is a journal on SQLite: a backup does not say where on this machine files are written.
+        usual = "sqlite:journal.db" if manifest.journal == "sqlite" else old.journal
+        home = replace(old, folder=folder.absolute(), journal=journal or usual)
+        refuse_password(home.journal)
         store = _database(home, manifest)
         for place in FOLDERS:
             if place != "journal":

@@ -83,7 +83,7 @@ class SqliteStore:
         # The same library as everybody's: a second one would drop this process's locks on the file.
         engine = create_engine("sqlite://", module=self._sql, creator=self._connect, poolclass=NullPool)
         turn = Turn(self.path.with_name(LOCK))
-        with closing(turn), turn, self._translated(), engine.connect() as connection:
+        with closing(turn), self._translated(), turn, engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA synchronous=FULL")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
@@ -140,6 +140,8 @@ class SqliteStore:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except TimeoutError as exc:  # of the turn
+            raise LockedHome(str(exc), next_step="wait for it or end it, then try again") from exc
         except self._sql.Error as exc:
             if "locked" in str(exc) or "busy" in str(exc):
                 raise LockedHome(
