@@ -204,7 +204,7 @@ def test_a_storm_of_interrupts(tmp_path: Path, others: int) -> None:
 
     out, _ = process.communicate(timeout=120)
 
-    assert out.strip().splitlines()[-1:] == ["well"], out
+    assert out.strip() == "well"  # and nobody else was told of an error
 
 
 def test_signals_are_held_back_only_inside() -> None:
