@@ -87,8 +87,8 @@ class GroupCommit:
             await asyncio.sleep(0.001)
         future = asyncio.get_running_loop().create_future()
         self._put(_Waiting(unit, awaited=future))
-        # A cancelled caller must not take a unit back that may be in flight: the future is left to finish.
-        return await asyncio.shield(future)
+        # A cancelled caller takes no unit back that may be in flight: it only stops to be told.
+        return await future
 
     def close(self) -> None:
         """Commit what is queued, then refuse more."""

@@ -128,7 +128,7 @@ class PostgresJournal(SqlJournal):
             for again in (True, False):
                 self._be_connected()
                 try:
-                    return int(self._write.execute(self._native(DROP), (stop,)).rowcount)
+                    return int(self._write.execute(self._native(DROP), (stop, stop)).rowcount)
                 except self._pg.Error:
                     if not (again and self._write.closed):
                         raise

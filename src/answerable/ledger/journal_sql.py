@@ -37,7 +37,10 @@ ADD_HEAD = (
     "INSERT INTO head (one, home, state_format, size, frontier, root, note) VALUES (1, ?, ?, ?, ?, ?, ?)"
 )
 # In order, so that a crash in between leaves a tail without gaps; in pieces, so that writers do not stall.
-DROP = "DELETE FROM entry WHERE idx IN (SELECT idx FROM entry WHERE idx < ? ORDER BY idx LIMIT 1024)"
+DROP = (
+    "DELETE FROM entry WHERE idx < "
+    "(SELECT CASE WHEN min(idx) + 1024 < ? THEN min(idx) + 1024 ELSE ? END FROM entry)"
+)
 
 # What a unit does wrong by itself, beside the driver's own errors: the rest of its group is not touched.
 UNIT_FAULTS: tuple[type[Exception], ...] = (Conflict, ValueError, TypeError, OverflowError, KeyError)

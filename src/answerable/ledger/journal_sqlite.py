@@ -107,7 +107,7 @@ class SqliteJournal(SqlJournal):
         dropped = 1
         while dropped:
             with self._taking_turns():
-                dropped = self._write.execute(DROP, (stop,)).rowcount
+                dropped = self._write.execute(DROP, (stop, stop)).rowcount
 
     @contextmanager
     def _taking_turns(self) -> Iterator[None]:
