@@ -85,7 +85,7 @@ class GroupCommit:
         """Wait until `unit` is durable without blocking the loop."""
         while len(self._queue) >= QUEUE_UNITS:
             await asyncio.sleep(0.001)
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._put(_Waiting(unit, awaited=future))
         # A cancelled caller takes no unit back that may be in flight: it only stops to be told.
         return await future
