@@ -155,3 +155,12 @@ def copied(home: Path, to: Path) -> Home:
     """Return a copy of the closed home in another folder."""
     shutil.copytree(home, to)
     return Home.open(to)
+
+
+def found(report: Report, where: str, what: str = "") -> bool:
+    """Say whether the report has a problem at a place that begins so and says so."""
+    assert not report.ok
+    assert report.data()["ok"] is False
+    hits = [p for p in report.problems if p.where.startswith(where) and what in p.what]
+    assert hits, report.problems
+    return True

@@ -311,7 +311,7 @@ def label_text(decision: Decision[Any, Any], output: Any) -> str | None:
     if output is None or decision.label_field is None:
         return None
     value = plain(getattr(output, decision.label_field))
-    text = {True: "true", False: "false"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     return text if value is not None and text.isprintable() else None
 
 

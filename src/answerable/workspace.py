@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from answerable.callers import AwaitingCaller, BlockingCaller, DaemonPool, step
@@ -59,7 +59,6 @@ from answerable.system import SystemClock, Uuid7
 from answerable.truths import record_truth
 from answerable.why import Why, gather
 
-T = TypeVar("T")
 MEMORY = "memory:"
 LOCAL = "user:local"
 
@@ -409,6 +408,7 @@ class Workspace:
         self._closed = True
         self._blocking.close()
         self._pool.close()
+        self.ledger.close()
         self._journal.close()
         if self._temporary is not None:
             self._temporary()

@@ -572,7 +572,7 @@ class TestPostgresJournal(JournalContract):
         monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
 
         with pytest.raises(UsageError, match=r'pip install "answerable\[postgres\]"'):
-            journal_postgres._driver()
+            journal_postgres.driver()
 
 
 def goes_on(journal: SqlJournal, reopen: Callable[[], SqlJournal]) -> None:

@@ -13,10 +13,9 @@ import pytest
 from answerable.errors import HomeError
 from answerable.ledger import verify_entries
 from answerable.ledger.envelope import DROPPED, part_digest, stand_in
-from answerable.ledger.findings import Report
 from answerable.ledger.rows import COLUMNS
 from answerable.ledger.verify import _Walk
-from sealed_home import Home, copied, entry_id
+from sealed_home import Home, copied, entry_id, found
 
 SEALED, SIZE = 512, 600  # one segment and a tail of 88
 
@@ -39,13 +38,6 @@ def home(original: Path, tmp_path: Path) -> Iterator[Home]:
     opened = copied(original, tmp_path / "home")
     yield opened
     opened.close()
-
-
-def found(report: Report, where: str, what: str = "") -> bool:
-    """Say whether the report has a problem at a place that begins so and says so."""
-    hits = [p for p in report.problems if p.where.startswith(where) and what in p.what]
-    assert hits, report.problems
-    return True
 
 
 def any_types(home: Home, *statements: str) -> Home:

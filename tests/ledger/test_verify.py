@@ -13,11 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from answerable.errors import UsageError
 from answerable.ledger.envelope import DROPPED, part_digest, stand_in
-from answerable.ledger.findings import Report
 from answerable.ledger.note import COSIGNATURE, Checkpoint, VerifierKey, sign_note
 from answerable.ledger.rows import COLUMNS
 from answerable.ledger.verify import checkpoint_name
-from sealed_home import HOME, KEY, ORIGIN, Home, Signer, copied
+from sealed_home import HOME, KEY, ORIGIN, Home, Signer, copied, found
 
 SEALED, SIZE = 1024, 1100  # two segments of 512 and a tail of 76
 
@@ -44,15 +43,6 @@ def home(original: Path, tmp_path: Path) -> Iterator[Home]:
     opened = copied(original, tmp_path / "home")
     yield opened
     opened.close()
-
-
-def found(report: Report, where: str, what: str = "") -> bool:
-    """Say whether the report has a problem at a place that begins so and says so."""
-    assert not report.ok
-    assert report.data()["ok"] is False
-    hits = [p for p in report.problems if p.where.startswith(where) and what in p.what]
-    assert hits, report.problems
-    return True
 
 
 def flip(path: Path, at: int) -> None:

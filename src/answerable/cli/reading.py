@@ -11,12 +11,12 @@ from answerable.cli.homes import open_home, record_named
 from answerable.cli.options import Common, command
 from answerable.cli.printing import columns_of, note, say_json, say_line, say_table
 from answerable.errors import UsageError, did_you_mean
+from answerable.ledger.story import READERS
 
 if TYPE_CHECKING:
     from answerable.why import Why
     from answerable.workspace import Workspace
 
-READERS = ("person", "operator", "auditor")
 _PAGE = 1000  # entries read at a time
 _WIDE = 140  # characters from which a terminal has room for all columns
 
@@ -60,7 +60,7 @@ def why(options: WhyOptions) -> None:
             say_json(found.data)
         else:
             width = columns_of(sys.stdout)
-            for line in found.text(options.reader, width=width or 100).split("\n"):  # type: ignore[arg-type]
+            for line in found.text(options.reader, width=width or 100).split("\n"):
                 say_line(line, indent="  ")
     if not found.data["proof"]["verified"]:
         raise typer.Exit(1)

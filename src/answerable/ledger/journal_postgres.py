@@ -63,7 +63,7 @@ class PostgresJournal(SqlJournal):
 
     def __init__(self, url: str, *, home: bytes, signer: Signer, create: bool = False) -> None:
         super().__init__("postgresql", home=home, signer=signer)
-        self._pg = _driver()
+        self._pg = driver()
         self._integrity = self._pg.IntegrityError
         self._faults = (*UNIT_FAULTS, self._integrity, self._pg.DataError, self._pg.ProgrammingError)
         self._url, self._password, self._name = _address(self._pg, url)
@@ -281,7 +281,8 @@ class PostgresJournal(SqlJournal):
         return text.replace(self._password, "***") if self._password else text
 
 
-def _driver() -> Any:
+def driver() -> Any:
+    """Return psycopg. Raises UsageError naming the extra if it is not installed."""
     try:
         import psycopg
     except ImportError:

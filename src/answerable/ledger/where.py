@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from answerable.encoding import MICRO, micros, money, seconds
 from answerable.errors import UsageError, did_you_mean
+from answerable.ledger.entry import KINDS
 
 Kind = Literal["text", "number", "duration", "money", "time"]
 
@@ -47,7 +48,7 @@ FIELDS: dict[str, tuple[str, Kind]] = {
 # Fields that hold one of these: another word can only be a slip, and would quietly find nothing.
 CHOICES: dict[str, tuple[str, ...]] = {
     "status": ("answered", "escalated", "refused", "failed", "late"),
-    "kind": ("decision", "definition", "opinion", "resolution", "truth"),
+    "kind": KINDS,
 }
 
 MAX_TEXT = 4_000  # characters

@@ -31,10 +31,6 @@ KEYED = Statement(
         case_key.c.decision == bindparam("decision"), case_key.c.key_digest == bindparam("key_digest")
     ),
 )
-KEYED_ANYWHERE = Statement(
-    "keyed_anywhere",
-    lambda d: select(case_key.c.decision, case_key.c.key_digest, case_key.c.case_id),
-)
 
 
 def _take_key(dialect: str) -> Any:

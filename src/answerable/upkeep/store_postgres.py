@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from answerable.errors import HomeError, LockedHome, UsageError
 from answerable.ledger.entry import Statement
+from answerable.ledger.journal_postgres import driver
 from answerable.ledger.rows import journal_ddl
 from answerable.state.migrate import migrate
 from answerable.state.statements import Compiler
@@ -28,18 +29,11 @@ class PostgresStore:
     kind = "postgresql"
 
     def __init__(self, url: str) -> None:
-        try:
-            import psycopg
-        except ImportError:
-            raise UsageError(
-                "a journal on PostgreSQL needs psycopg, which is not installed",
-                next_step='run `pip install "answerable[postgres]"`',
-            ) from None
-        self._pg: Any = psycopg
+        self._pg: Any = driver()
         self._url = url
         try:
-            parts = psycopg.conninfo.conninfo_to_dict(url)
-        except psycopg.Error:  # its message quotes the address, password and all
+            parts = self._pg.conninfo.conninfo_to_dict(url)
+        except self._pg.Error:  # its message quotes the address, password and all
             raise UsageError(
                 "the address of the journal cannot be read",
                 next_step="write it as postgresql://user:password@host:5432/database",
