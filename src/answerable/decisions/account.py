@@ -44,6 +44,7 @@ def attempt_data(attempt: Attempt) -> dict[str, Any]:
             n: v for n in ("cost", "tokens_in", "tokens_out", "model") if (v := getattr(attempt.usage, n))
         },
         "calls": attempt.calls,
+        "notes": list(attempt.notes),
     }
     return {n: v for n, v in data.items() if v not in (None, {}, [], (), "")}
 
@@ -61,6 +62,7 @@ def _attempt(data: Mapping[str, Any]) -> Attempt:
         latency_us=data.get("latency_us", 0),
         usage=Usage(**data.get("usage", {})),
         calls=tuple(data.get("calls", ())),
+        notes=tuple(data.get("notes", ())),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from numbers import Real
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from answerable.encoding import seconds
 from answerable.errors import UsageError
@@ -89,7 +89,9 @@ class Answer(Generic[T]):
     the rest is left to the next decider. confidence: the probability that the whole answer is right, for
     a maker that measures only that; every field then counts as wrong with the rest of it. beliefs:
     field -> Belief, or a bare probability. calls: model calls and tool reads made on the way, with the
-    messages as sent and received.
+    messages as sent and received. withheld: field -> "refusal" or "content-filter" for what the maker
+    would not answer; no other model is asked for it. notes: what else a reader must know, such as what
+    was cut from the input.
     """
 
     output: T | Mapping[str, Any]
@@ -97,6 +99,8 @@ class Answer(Generic[T]):
     beliefs: Mapping[str, Belief]
     usage: Usage
     calls: tuple[Mapping[str, Any], ...]
+    withheld: Mapping[str, str]
+    notes: tuple[str, ...]
 
     def __init__(
         self,
@@ -107,6 +111,8 @@ class Answer(Generic[T]):
         reason: str | tuple[str, ...] = (),
         usage: Usage | None = None,
         calls: Sequence[Mapping[str, Any]] = (),
+        withheld: Mapping[str, str] | None = None,
+        notes: str | tuple[str, ...] = (),
     ) -> None:
         held = {n: b if isinstance(b, Belief) else Belief(p=b) for n, b in (beliefs or {}).items()}
         if confidence is not None:
@@ -117,6 +123,8 @@ class Answer(Generic[T]):
             ("beliefs", held),
             ("usage", usage or Usage()),
             ("calls", tuple(calls)),
+            ("withheld", dict(withheld or {})),
+            ("notes", (notes,) if isinstance(notes, str) else tuple(notes)),
         ):
             object.__setattr__(self, name, value)
 
@@ -178,7 +186,16 @@ class Suspend:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found wrong with an answer; the answer is not accepted."""
+    """What a check found in an answer.
+
+    then: the answer is not accepted and the "next" decider is asked, or only a "person"; or it stands and
+    the finding is noted beside it ("flag"). Raises UsageError for another word.
+    """
 
     reason: str
     check: str = field(default="")
+    then: Literal["next", "person", "flag"] = "next"
+
+    def __post_init__(self) -> None:
+        if self.then not in ("next", "person", "flag"):
+            raise UsageError(f"then is {self.then!r}", next_step='use "next", "person" or "flag"')

@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from answerable.encoding import plain
 from answerable.errors import UsageError
+from answerable.failures.fault import Fault
 
 T = TypeVar("T")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]*:[A-Za-z0-9._:\-/]{1,200}")
@@ -41,8 +43,9 @@ class Principal:
 class Case(Generic[T]):
     """What a decider gets.
 
-    input: validated, real values. answered: fields that earlier deciders settled. `remaining` is the time
-    left in seconds, read from the case's one deadline.
+    input: validated, real values. answered: fields that earlier deciders settled. faults: what went wrong
+    in the earlier calls of this same attempt, so that a decider can repair, cut or ask for more.
+    `remaining` is the time left in seconds, read from the case's one deadline.
     """
 
     id: str
@@ -54,8 +57,13 @@ class Case(Generic[T]):
     clock: Callable[[], float]  # seconds, monotonic
     deadline: float  # a reading of `clock`
     answered: Mapping[str, Any] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
 
     @property
     def remaining(self) -> float:
         """Seconds until the case's deadline, never below 0."""
         return max(0.0, self.deadline - self.clock())
+
+    def view(self) -> Any:
+        """Return the input as what leaves the process gets it: plain JSON data."""
+        return plain(self.input)

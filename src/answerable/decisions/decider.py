@@ -1,16 +1,41 @@
 """One shape for everything that answers: a Decider is a named, versioned callable of one case."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel
 
 from answerable.decisions.case import Case
 from answerable.decisions.fields import Field
+from answerable.decisions.stakes import Stakes
+from answerable.failures.remote import Remote
 
 DeciderKind = Literal["rule", "model", "llm", "person", "default"]
 Run = Callable[[Case[Any]], Any | Awaitable[Any]]
-Binding = Callable[[Sequence[Field], Sequence[Field]], None]
+
+
+class Asked(Protocol):
+    """What a decider may know beforehand of the decision it belongs to."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def question(self) -> str: ...
+    @property
+    def input(self) -> type[BaseModel]: ...
+    @property
+    def output(self) -> type[BaseModel]: ...
+    @property
+    def input_fields(self) -> tuple[Field, ...]: ...
+    @property
+    def output_fields(self) -> tuple[Field, ...]: ...
+    @property
+    def stakes(self) -> Stakes: ...
+
+
+Binding = Callable[[Asked], "Decider | None"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,8 +44,9 @@ class Decider:
 
     run: `(case) -> Answer | output | Abstain | Refuse | Suspend`, sync or async. inline: it costs
     microseconds and runs on the caller's thread; others run where they can be abandoned at `timeout`
-    (seconds; None: the case's deadline). digest: what its version stands for, hex. reason: what an
-    answer without reasons of its own gets. bind: checks it against the input and output fields.
+    (seconds for one call; None: the case's deadline). digest: what its version stands for, hex. reason:
+    what an answer without reasons of its own gets. remote: whom it calls, if it leaves this machine. bind:
+    checks it against its decision, and may return itself made ready for that one.
     """
 
     name: str
@@ -31,6 +57,7 @@ class Decider:
     inline: bool = False
     timeout: float | None = None
     reason: str = ""
+    remote: Remote | None = None
     bind: Binding | None = None
     settings: tuple[tuple[str, Any], ...] = ()
 

@@ -4,7 +4,7 @@ import copy
 import hashlib
 import io
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from typing import Any
 from answerable.decisions.answer import Abstain, Answer, Belief, Suspend, word
 from answerable.decisions.case import Case
 from answerable.decisions.code import code_digest
-from answerable.decisions.decider import Decider, Run
-from answerable.decisions.fields import Field
+from answerable.decisions.decider import Asked, Decider, Run
 from answerable.decisions.rule_sql import SqlRule
 from answerable.decisions.rule_table import TableRule
 from answerable.encoding import encode, seconds
 from answerable.errors import UsageError, did_you_mean
+from answerable.failures.remote import Remote
 
 
 def rule(
@@ -75,6 +75,7 @@ def model(
     calibration: str | None = None,
     name: str | None = None,
     timeout: float | str | timedelta | None = None,
+    remote: Remote | None = None,
 ) -> Decider:
     """Return a decider around one callable, or around one scikit-learn-like estimator a field.
 
@@ -82,7 +83,8 @@ def model(
     `predict_proba` and `classes_` where it measures. features: input -> one row for the estimators.
     version: of the trained artefact. calibration: "NAME@VERSION" if its probabilities are calibrated;
     only then is the value of least expected cost chosen over the most likely one. timeout: seconds or
-    "4s"; it is abandoned then, and in any case at the deadline.
+    "4s"; it is abandoned then, and in any case at the deadline. remote: whom the callable calls, if it
+    leaves this machine: then budgets, limits and a circuit breaker stand before each call.
     """
     if isinstance(what, Mapping):
         if features is None:
@@ -106,6 +108,7 @@ def model(
         digest=digest,
         timeout=None if timeout is None else seconds(timeout, what="timeout"),
         reason=f"{called} chose it",
+        remote=remote,
         bind=getattr(run, "bind", None),
         settings=(("calibration", calibration),),
     )
@@ -191,9 +194,9 @@ class Estimators:
             ) from exc
         return hashlib.sha256(body.getvalue() + code_digest(self.features).encode()).hexdigest()
 
-    def bind(self, inputs: Sequence[Field], outputs: Sequence[Field]) -> None:
+    def bind(self, asked: Asked) -> None:
         """Check that every estimator answers a field of the output, with values that the field can have."""
-        fields = {f.path: f for f in outputs}
+        fields = {f.path: f for f in asked.output_fields}
         for name, estimator in self.estimators.items():
             if name not in fields:
                 raise UsageError(

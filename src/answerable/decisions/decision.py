@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
@@ -17,6 +17,8 @@ from answerable.decisions.stakes import Stakes
 from answerable.decisions.stored import never_stored, surely_comes_back
 from answerable.encoding import MICRO, seconds
 from answerable.errors import UsageError, did_you_mean
+from answerable.failures.budget import Budget
+from answerable.failures.table import TABLE, Action, with_overrides
 
 I = TypeVar("I", bound=BaseModel)  # noqa: E741 - input, beside O for output
 O = TypeVar("O", bound=BaseModel)  # noqa: E741
@@ -33,9 +35,9 @@ class Decision(Generic[I, O]):
     same version is refused. label: the output field that lists show; the first class or flag otherwise.
     deadline: for the automatic part (seconds or "8s"). unmeasured: what an answer of a model without a
     measured probability gets: "review" (the next decider, then a person), "accept", or "sample:RATE" (that
-    share is treated as "review"). keep_key: how long a key returns its recorded outcome. Raises UsageError
-    at construction for everything that names a field or value which does not exist, with what was probably
-    meant.
+    share is treated as "review"). keep_key: how long a key returns its recorded outcome. budgets: what paid
+    deciders may spend. faults: rows of the action table that differ here. Raises UsageError at construction
+    for everything that names a field or value which does not exist, with what was probably meant.
     """
 
     name: str
@@ -52,17 +54,39 @@ class Decision(Generic[I, O]):
     deadline: float | str | timedelta = 30.0
     unmeasured: Literal["review", "accept"] | str = "review"
     keep_key: float | str | timedelta = "7d"
+    budgets: Sequence[Budget] = ()
+    faults: Mapping[str, Action | Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_words()
         self._check_fields()
         self._check_stakes()
         self._check_deciders()
+        self._check_limits()
+
+    def _check_limits(self) -> None:
+        object.__setattr__(self, "budgets", tuple(self.budgets))
+        object.__setattr__(self, "faults", dict(self.faults))
+        assert self.actions  # raises for a row that does not exist
+        for budget in self.budgets:
+            if not isinstance(budget, Budget):
+                raise UsageError(
+                    f"{self.name}: {budget!r} is no budget", next_step='give ans.Budget(money=5, per="day")'
+                )
+        if self.budgets:
+            for decider in self.deciders:
+                if decider.remote is not None and decider.remote.most is None:
+                    raise UsageError(
+                        f"{self.name}: nobody knows what a call of {decider.name} costs at most, "
+                        "and a budget must reserve it",
+                        next_step="give it price= (an llm) or Remote(most=...)",
+                    )
 
     def _check_deciders(self) -> None:
         # A copy: a definition must not change under its recorded digest.
         object.__setattr__(self, "deciders", tuple(self.deciders))
         object.__setattr__(self, "checks", tuple(self.checks))
+        ready: list[Decider] = []
         if not self.deciders:
             raise UsageError(f"{self.name} has no decider", next_step="add a rule, a model or a default")
         for decider in self.deciders:
@@ -81,9 +105,9 @@ class Decision(Generic[I, O]):
                 raise UsageError(
                     f"{self.name} has two deciders named {decider.name!r}", next_step="give one a name="
                 )
-            if decider.bind is not None:
-                decider.bind(self.input_fields, self.output_fields)
+            ready.append((decider.bind and decider.bind(self)) or decider)
             self._check_fallback(decider)
+        object.__setattr__(self, "deciders", tuple(ready))
         for check in self.checks:
             if not callable(check):
                 raise UsageError(
@@ -126,12 +150,10 @@ class Decision(Generic[I, O]):
                 f"the decision name {self.name!r} is not kebab-case",
                 next_step='use lower-case words joined by hyphens, such as "route-ticket"',
             )
-        for field in ("version", "question", "owner", "purpose"):
-            text = getattr(self, field)
+        for what in ("version", "question", "owner", "purpose"):
+            text = getattr(self, what)
             if not isinstance(text, str) or not text.strip() or not text.isprintable():
-                raise UsageError(
-                    f"{self.name}: {field} is {text!r}", next_step=f"say the {field} in one line"
-                )
+                raise UsageError(f"{self.name}: {what} is {text!r}", next_step=f"say the {what} in one line")
         word(self.version, what=f"{self.name}: version")
         word(self.purpose, what=f"{self.name}: purpose")
         assert self.deadline_s and self.keep_key_us  # both raise for what is no duration
@@ -174,9 +196,9 @@ class Decision(Generic[I, O]):
                 self._value(field, value, "never_automatic")
 
     def _output_field(self, name: str, who: str) -> Field:
-        for field in self.output_fields:
-            if field.path == name:
-                return field
+        for known in self.output_fields:
+            if known.path == name:
+                return known
         raise UsageError(
             f"{self.name}: {who} names {name!r}, which is no output field",
             next_step=did_you_mean(name, [f.path for f in self.output_fields]),
@@ -188,6 +210,11 @@ class Decision(Generic[I, O]):
                 f"{self.name}: {who} names {value!r}, which {field.path} cannot be",
                 next_step=did_you_mean(str(value), map(str, field.values)),
             )
+
+    @cached_property
+    def actions(self) -> Mapping[str, Action]:
+        """The action table as it holds here."""
+        return with_overrides(self.faults) if self.faults else TABLE
 
     @cached_property
     def deadline_s(self) -> float:

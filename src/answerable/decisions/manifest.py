@@ -1,6 +1,7 @@
 """A decision's manifest: everything that makes it what it is, as data with a digest."""
 
 import hashlib
+from dataclasses import asdict
 from typing import Any
 
 from answerable.decisions.code import code_digest
@@ -13,7 +14,7 @@ from answerable.encoding import encode, plain
 def manifest(decision: Decision[Any, Any]) -> dict[str, Any]:
     """Return the manifest as plain data: what console, *why* and policies read instead of user code."""
     stakes = decision.stakes
-    return {
+    described = {
         "name": decision.name,
         "version": decision.version,
         "question": decision.question,
@@ -41,9 +42,12 @@ def manifest(decision: Decision[Any, Any]) -> dict[str, Any]:
         },
         "deadline": decision.deadline_s,
         "unmeasured": decision.unmeasured,
-        "checks": [{"name": _name(c), "digest": code_digest(c)} for c in decision.checks],
+        "checks": [_check(c) for c in decision.checks],
         "deciders": [_decider(d) for d in decision.deciders],
     }
+    if decision.faults:  # left out where there are none: what was recorded before keeps its digest
+        described["faults"] = {name: asdict(decision.actions[name]) for name in sorted(decision.faults)}
+    return described
 
 
 def digest(described: dict[str, Any]) -> bytes:
@@ -64,7 +68,7 @@ def _field(field: Field) -> dict[str, Any]:
 
 
 def _decider(decider: Decider) -> dict[str, Any]:
-    return {
+    described = {
         "name": decider.name,
         "kind": decider.kind,
         "version": decider.version,
@@ -72,6 +76,15 @@ def _decider(decider: Decider) -> dict[str, Any]:
         "timeout": decider.timeout,
         "settings": {name: plain(value) for name, value in decider.settings},
     }
+    if decider.remote is not None:
+        names = ("provider", "model", "destination")
+        described["remote"] = {name: getattr(decider.remote, name) for name in names}
+    return described
+
+
+def _check(check: Any) -> dict[str, Any]:
+    """Describe a check: a version of its own counts, else its code's digest."""
+    return {"name": _name(check), "digest": getattr(check, "digest", None) or code_digest(check)}
 
 
 def _amount(amount: Any) -> Any:

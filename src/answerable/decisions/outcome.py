@@ -16,10 +16,10 @@ Status = Literal["answered", "escalated", "refused", "failed"]
 class Attempt:
     """What one decider did with one case.
 
-    fault: "exception", "timeout", "deadline", "wrong-type", "invalid", "check" or "never-automatic".
+    fault: a category of `failures.fault`. notes: what was cut, what a check flagged.
     expected_cost: micro-units of the stakes' currency. latency_us: microseconds.
     output: the fields this attempt gave, as plain data; settled: which of them stand.
-    calls: model calls and tool reads, as sent and received.
+    calls: model calls and tool reads, as sent and received; failed and repeated calls are among them.
     """
 
     decider: str  # "name@version"
@@ -33,6 +33,7 @@ class Attempt:
     latency_us: int = 0
     usage: Usage = field(default_factory=Usage)
     calls: tuple[Mapping[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class NotAnswered(AnswerableError):

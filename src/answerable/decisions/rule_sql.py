@@ -2,14 +2,14 @@
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from textwrap import shorten
 from typing import Any
 
 from answerable.decisions.answer import Abstain, Answer
 from answerable.decisions.case import Case
-from answerable.decisions.fields import Field
+from answerable.decisions.decider import Asked
 from answerable.encoding import encode, plain
 from answerable.errors import UsageError, did_you_mean
 
@@ -26,16 +26,17 @@ class SqlRule:
         self.digest = hashlib.sha256(encode(expressions)).hexdigest()
         self._local = threading.local()  # an SQLite connection belongs to one thread
 
-    def bind(self, inputs: Sequence[Field], outputs: Sequence[Field]) -> None:
+    def bind(self, asked: Asked) -> None:
         """Compile every expression against the input's columns; name what is wrong and what was meant."""
         import sqlite3  # on use: a process without an SQL rule pays nothing
 
-        columns = [f.path for f in inputs]
+        columns = [f.path for f in asked.input_fields]
+        answers = [f.path for f in asked.output_fields]
         for name, expression in self.expressions.items():
-            if name not in {f.path for f in outputs}:
+            if name not in answers:
                 raise UsageError(
                     f"the expression for {name!r} answers no output field",
-                    next_step=did_you_mean(name, [f.path for f in outputs]),
+                    next_step=did_you_mean(name, answers),
                 )
             try:
                 # Alone, so that parentheses of one expression cannot reach into the next.

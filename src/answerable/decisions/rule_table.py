@@ -12,6 +12,7 @@ from typing import Any
 
 from answerable.decisions.answer import Abstain, Answer
 from answerable.decisions.case import Case
+from answerable.decisions.decider import Asked
 from answerable.decisions.fields import Field, bare
 from answerable.encoding import encode, plain
 from answerable.errors import InputError, UsageError, did_you_mean
@@ -80,16 +81,16 @@ class TableRule:
             rows.append(row)
         return cls(rows, hashlib.sha256(body).hexdigest(), path.name)
 
-    def bind(self, inputs: Sequence[Field], outputs: Sequence[Field]) -> None:
+    def bind(self, asked: Asked) -> None:
         """Check the columns against the fields, and the cells against the values a field can have."""
         for row in self.rows:
             for column, cell in row.conditions:
-                field = self._field(column, inputs)
+                field = self._field(column, asked.input_fields)
                 if cell and not _COMPARISON.fullmatch(cell):
                     for option in cell.split("|"):
                         self._check_value(row, field, option.strip())
             for column, cell in row.output.items():
-                field = self._field(column, outputs)
+                field = self._field(column, asked.output_fields)
                 if cell:
                     self._check_value(row, field, cell)
 

@@ -53,6 +53,65 @@ pending = Table(
     Index("pending_due", "state", "due"),
 )
 
+# Cases that sent something out and have not ended: whoever finds one past its time ends it as interrupted.
+opened = Table(
+    "opened",
+    metadata,
+    Column("case_id", LargeBinary, primary_key=True),
+    Column("entry_id", LargeBinary, nullable=False),  # its `opened` entry, which holds the input
+    Column("expires", BigInteger, nullable=False),  # microseconds since 1970
+    Index("opened_expires", "expires"),
+)
+
+# What each budget allowed so far, by the time it counts in; money in micro-units.
+budget = Table(
+    "budget",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("period", String(32), primary_key=True),
+    Column("spent_cost", BigInteger, nullable=False),
+    Column("held_cost", BigInteger, nullable=False),  # reserved by open cases
+    Column("spent_tokens", BigInteger, nullable=False),
+    Column("held_tokens", BigInteger, nullable=False),
+)
+
+# What each open case has reserved, so that an interrupted one is settled by somebody else.
+reservation = Table(
+    "reservation",
+    metadata,
+    Column("case_id", LargeBinary, primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("period", String(32), primary_key=True),
+    Column("cost", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+)
+
+# Circuit breakers that are open; a closed one has no row.
+breaker = Table(
+    "breaker",
+    metadata,
+    Column("provider", String(200), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("since", BigInteger, nullable=False),  # microseconds since 1970, as the next two
+    Column("until", BigInteger, nullable=False),  # from then on one probe may go through
+    Column("probing", BigInteger, nullable=False),  # the probe under way is given up then; 0: there is none
+    Column("pauses", BigInteger, nullable=False),  # in a row; each is longer than the one before
+    Column("fault", String(32), nullable=False),
+)
+
+# What operators were told, once per cause.
+alert = Table(
+    "alert",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("entry_id", LargeBinary, nullable=False),
+    Column("first", BigInteger, nullable=False),  # microseconds since 1970
+    Column("last", BigInteger, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    Column("delivered", BigInteger),  # to the webhook; None: not yet
+    Column("body", LargeBinary, nullable=False),  # encoder v1
+)
+
 # The segment catalog: readers get a list of files from it, never a glob.
 segment = Table(
     "segment",

@@ -1,0 +1,114 @@
+"""What is known of a decider that leaves this machine: whom it calls, at what price, how often."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from answerable.decisions.answer import Usage, word
+from answerable.decisions.case import Case
+from answerable.encoding import MICRO
+from answerable.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Breaker:
+    """When calls to one (provider, model) are paused.
+
+    failures: at least so many of the calls in the last `window` seconds failed or were slow, and at least
+    `rate` of them all. slow: seconds from which a call counts as slow; None: never. pause: seconds until one
+    probe may go through; doubles with each failed probe up to `longest`.
+    """
+
+    failures: int = 5
+    rate: float = 0.5
+    window: float = 60.0
+    slow: float | None = None
+    pause: float = 30.0
+    longest: float = 600.0
+
+    def __post_init__(self) -> None:
+        _positive("failures", self.failures)
+        _positive("window", self.window)
+        _positive("pause", self.pause)
+        _positive("longest", self.longest)
+        if self.slow is not None:
+            _positive("slow", self.slow)
+        if not isinstance(self.rate, int | float) or not 0 < self.rate <= 1:
+            raise UsageError(f"rate is {self.rate!r}", next_step="give a share above 0, at most 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limit:
+    """How much of our own calling is allowed in one process.
+
+    at_once: calls in flight; per_second: calls begun, evenly; None: no limit. queue: calls that may wait
+    for one of the two; one more fails at once as "busy".
+    """
+
+    at_once: int | None = None
+    per_second: float | None = None
+    queue: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("at_once", "per_second"):
+            if getattr(self, name) is not None:
+                _positive(name, getattr(self, name))
+        if isinstance(self.queue, bool) or not isinstance(self.queue, int) or self.queue < 0:
+            raise UsageError(f"queue is {self.queue!r}", next_step="give a whole number of 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Price:
+    """What tokens cost: units of the decision's currency per million tokens."""
+
+    input: float
+    output: float
+
+    def __post_init__(self) -> None:
+        for name in ("input", "output"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
+                raise UsageError(f"the price of {name} is {value!r}", next_step="give an amount of 0 or more")
+
+    def cost(self, tokens_in: int, tokens_out: int) -> int:
+        """Return the cost in micro-units, rounded up: a budget must never be told too little."""
+        exact = tokens_in * self.input + tokens_out * self.output  # per million tokens = micro-units
+        return int(exact) + (exact > int(exact))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remote:
+    """A destination outside this machine.
+
+    provider, model: together the key of the circuit breaker. destination: the host that gets the data, as
+    the record names it. most: the most that one call can consume, or a function of the case that says so;
+    a budget reserves it before the call. None: not known, which a budget refuses.
+    """
+
+    provider: str
+    model: str
+    destination: str
+    most: Usage | Callable[[Case[Any]], Usage] | None = None
+    breaker: Breaker = field(default_factory=Breaker)
+    limit: Limit | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("provider", "model", "destination"):
+            word(getattr(self, name), what=name)
+
+    def reserve(self, case: Case[Any]) -> Usage:
+        """Return the most that one call for `case` can consume; nothing where that is not known."""
+        most = self.most(case) if callable(self.most) else self.most
+        return most or Usage()
+
+
+def money(amount: Any, *, what: str) -> int:
+    """Return an amount of money (units) in micro-units. Raises UsageError if it is negative or no number."""
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= 1e12:
+        raise UsageError(f"{what} is {amount!r}", next_step="give an amount of 0 or more")
+    return round(float(amount) * MICRO)
+
+
+def _positive(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        raise UsageError(f"{name} is {value!r}", next_step="give a number above 0")
