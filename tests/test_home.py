@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from answerable import formats
 from answerable.errors import HomeError, NewerHome, UsageError
 from answerable.home import FORMATS, Home, choose_home, find_project, open_home, refuse_password, write_home
 from answerable.workspace import Workspace
@@ -234,7 +235,7 @@ def test_what_home_toml_says_is_read_back(tmp_path: Path, text: str, number: byt
         ("id =", "identity =", "damaged"),
         ("origin =", "origins =", "damaged"),
         ('durability = "FULL"', 'durability = "FUL"', "durability is 'FUL'"),
-        ("state = 1", 'state = "one"', "no state format number"),
+        (f"state = {formats.STATE}", 'state = "one"', "no state format number"),
         ("[formats]", "[format]", "no home format number"),
         ("[formats]", "[formats", "cannot be read"),
     ],
@@ -263,9 +264,10 @@ def test_a_home_toml_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_a_home_of_a_newer_version_is_refused(tmp_path: Path, name: str) -> None:
     """Any of its numbers may be the newer one; the next step is to install that version."""
     folder = make(tmp_path / "home")
-    edit(folder, f"{name} = 1", f"{name} = 2")
+    ours = FORMATS[name]
+    edit(folder, f"{name} = {ours}", f"{name} = {ours + 1}")
 
-    with pytest.raises(NewerHome, match=f"{name} format 2 is newer") as caught:
+    with pytest.raises(NewerHome, match=f"{name} format {ours + 1} is newer") as caught:
         Workspace(folder)
 
     assert "newer" in caught.value.next_step
@@ -274,7 +276,7 @@ def test_a_home_of_a_newer_version_is_refused(tmp_path: Path, name: str) -> None
 def test_a_home_of_an_older_version_says_how_to_upgrade_it(tmp_path: Path) -> None:
     """It is not upgraded by itself."""
     folder = make(tmp_path / "home")
-    edit(folder, "state = 1", "state = 0")
+    edit(folder, f"state = {formats.STATE}", f"state = {formats.STATE - 1}")
 
     with pytest.raises(HomeError, match="older") as caught:
         Workspace(folder)

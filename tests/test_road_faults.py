@@ -130,14 +130,14 @@ def test_a_reason_may_be_any_object(ws: ans.Workspace, returned: Any, status: st
 
 
 def test_the_text_of_a_timeout_or_a_finding_may_raise(ws: ans.Workspace) -> None:
-    """They are told by their type."""
+    """They are told without it."""
     late = decided(ws, decision(raising(MuteTimeout())))
     found = decided(
         ws,
         decision(returning(LOW), checks=[lambda case, answer: ans.Finding(Mute())], version="2"),  # type: ignore[arg-type]
     )
 
-    assert (late.status, late.reason) == ("failed", "a MuteTimeout without a text")
+    assert (late.status, late.attempts[0].fault) == ("failed", "timeout")
     assert (found.status, found.attempts[0].fault) == ("escalated", "check")
 
 

@@ -197,7 +197,7 @@ DESIGN_KEYS = {
 }  # fmt: skip
 OUR_KEYS = {
     "version", "key", "proposal", "reasons", "reason", "decider", "confidence", "due", "latency_us",
-    "cost", "currency", "stage", "truths", "links", "definition",
+    "cost", "currency", "stage", "truths", "links", "definition", "messages", "fault",
 }  # fmt: skip
 
 

@@ -7,10 +7,11 @@ import typing as _typing
 
 from answerable.decisions.answer import Abstain, Answer, Belief, Finding, Refuse, Suspend, Usage
 from answerable.decisions.case import Case, Principal
+from answerable.decisions.cited import Cited
 from answerable.decisions.decider import Decider
 from answerable.decisions.deciders import default, model, person, rule
 from answerable.decisions.decision import Decision
-from answerable.decisions.fields import Key, Personal, Subject, classify
+from answerable.decisions.fields import Key, Personal, Subject, Trim, classify
 from answerable.decisions.outcome import Attempt, NotAnswered, Outcome
 from answerable.decisions.stakes import Cost, Stakes
 from answerable.errors import (
@@ -26,6 +27,11 @@ from answerable.errors import (
     TamperFound,
     UsageError,
 )
+from answerable.failures.budget import Budget
+from answerable.failures.fault import Fault, Faulted
+from answerable.failures.remote import Breaker, Limit, Price, Remote
+from answerable.failures.table import Action
+from answerable.integrations.llm import llm
 
 if _typing.TYPE_CHECKING:
     from answerable.why import Why
@@ -33,16 +39,22 @@ if _typing.TYPE_CHECKING:
 
 __all__ = [
     "Abstain",
+    "Action",
     "Answer",
     "AnswerableError",
     "Attempt",
     "Belief",
+    "Breaker",
+    "Budget",
     "Case",
+    "Cited",
     "Cost",
     "Decider",
     "Decision",
     "Denied",
     "Failure",
+    "Fault",
+    "Faulted",
     "Finding",
     "ForkedWorkspace",
     "HomeError",
@@ -50,23 +62,28 @@ __all__ = [
     "Key",
     "KeyReused",
     "LedgerUnavailable",
+    "Limit",
     "LockedHome",
     "NewerHome",
     "NotAnswered",
     "Outcome",
     "Personal",
+    "Price",
     "Principal",
     "Refuse",
+    "Remote",
     "Stakes",
     "Subject",
     "Suspend",
     "TamperFound",
+    "Trim",
     "Usage",
     "UsageError",
     "Why",
     "Workspace",
     "classify",
     "default",
+    "llm",
     "model",
     "person",
     "rule",

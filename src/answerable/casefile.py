@@ -1,15 +1,19 @@
 """The file of one case while it is on the road: what was asked, and what happened so far."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from answerable.decisions.answer import JOINT, Belief, Suspend
+from answerable.decisions.answer import JOINT, Belief, Suspend, Usage
 from answerable.decisions.case import Principal
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Status
-from answerable.encoding import MICRO, timestamp
+from answerable.decisions.stored import revive
+from answerable.encoding import MICRO, decode, encode, timestamp
+from answerable.failures.budget import Budget
+from answerable.failures.table import Then
 from answerable.ledger.entry import text_id
 
 
@@ -19,6 +23,7 @@ class Request:
 
     deadline: seconds, or None for the decision's own. elsewhere: stands for code that already answered
     outside; its answer passes the checks but is not held against the stakes. reads: what that code read.
+    budgets: besides the decision's own.
     """
 
     principal: Principal
@@ -29,6 +34,7 @@ class Request:
     parent: bytes | None = None
     elsewhere: Decider | None = None
     reads: Sequence[Mapping[str, Any]] = ()
+    budgets: Sequence[Budget] = ()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -57,6 +63,35 @@ class Account:
     output_data: Any = None  # the output as plain data, as it is stored
     made_by: Decider | None = None
     suspended: Suspend | None = None
+    cut: bool = False  # a decider whose answer stands did not see all of the input
+    asks: Then = "next"  # who may still be asked, after what went wrong so far
+    opened: bytes | None = None  # the id of its `opened` entry: something may have left this machine
+    held: Usage = field(default_factory=Usage)  # reserved of every budget
+    used: Usage = field(default_factory=Usage)  # consumed, or perhaps consumed
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """Everything that limits what this case may spend."""
+        return (*self.decision.budgets, *self.request.budgets)
+
+    def own_input(self, *, abandoned: bool = False) -> bool:
+        """Give what follows the input as it was recorded, should a decider have changed it.
+
+        The usual case costs one encoding; a new input is read from the record's body only where it differs.
+        abandoned: a decider that was given up may still write to the old one. False: it cannot be read back.
+        """
+        if self.body is None:
+            return True
+        with suppress(Exception):  # user code, here and below: what raises now did not at admission
+            if not abandoned and encode(self.input) == self.body:
+                return True
+        with suppress(Exception):
+            kept = revive(self.decision.input, decode(self.body))
+            if not abandoned and kept == self.input:  # only what it computes differs, by the clock perhaps
+                return True
+            self.input = kept
+            return encode(kept) == self.body
+        return False
 
     @property
     def record_id(self) -> str:

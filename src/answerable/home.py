@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from answerable import formats
 from answerable.errors import HomeError, NewerHome, UsageError, did_you_mean
@@ -43,7 +43,10 @@ FORMATS: Mapping[str, int] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Home:
-    """What home.toml says. id: 16 bytes. journal: "sqlite:FILE", a PostgreSQL URL, or "env:NAME" of one."""
+    """What home.toml says. id: 16 bytes. journal: "sqlite:FILE", a PostgreSQL URL, or "env:NAME" of one.
+
+    webhook: where alerts go, an https URL or "env:NAME" of one; webhook_secret: "env:NAME" of what signs.
+    """
 
     folder: Path
     id: bytes
@@ -52,6 +55,8 @@ class Home:
     durability: str = "FULL"
     signing_key: str = OWN_KEY
     verifier_keys: tuple[str, ...] = ()  # public halves of all signing keys that were ever in use
+    webhook: str | None = None
+    webhook_secret: str | None = None
 
     @property
     def lookup_key(self) -> Path:
@@ -60,12 +65,25 @@ class Home:
 
     def journal_url(self, env: Mapping[str, str]) -> str:
         """Return the journal's URL. Raises HomeError if the environment does not hold it."""
-        if not self.journal.startswith("env:"):
-            return self.journal
-        name = self.journal.removeprefix("env:")
-        if name not in env:
-            raise HomeError(f"the journal's URL is not in the environment as {name}", next_step=f"set {name}")
-        return env[name]
+        return _resolved("the journal's URL", self.journal, env)
+
+    def webhook_url(self, env: Mapping[str, str]) -> str | None:
+        """Return where alerts go, or None. Raises HomeError if the environment does not hold it."""
+        return None if self.webhook is None else _resolved("the webhook's URL", self.webhook, env)
+
+    def webhook_key(self, env: Mapping[str, str]) -> str | None:
+        """Return the secret that signs alerts, or None. Raises HomeError as above."""
+        named = self.webhook_secret
+        return None if named is None else _resolved("the webhook's secret", named, env)
+
+
+def _resolved(what: str, where: str, env: Mapping[str, str]) -> str:
+    if not where.startswith("env:"):
+        return where
+    name = where.removeprefix("env:")
+    if name not in env:
+        raise HomeError(f"{what} is not in the environment as {name}", next_step=f"set {name}")
+    return env[name]
 
 
 def create_home(
@@ -178,7 +196,9 @@ def write_home(home: Home, numbers: Mapping[str, int] = FORMATS) -> None:
         f"durability = {_quoted(home.durability)}   # FULL survives a power cut, NORMAL a crash\n"
         f'signing_key = {_quoted(home.signing_key)}   # or "env:NAME"; PEM, Ed25519\n'
         f"verifier_keys = {json.dumps(list(home.verifier_keys))}   # of all signing keys ever in use\n\n"
-        "[formats]\n" + "".join(f"{name} = {number}\n" for name, number in numbers.items())
+        + _alerts_text(home)
+        + "[formats]\n"
+        + "".join(f"{name} = {number}\n" for name, number in numbers.items())
     )
     partial = home.folder / f"{HOME_FILE}.partial"
     with partial.open("w", encoding="utf-8") as file:
@@ -187,6 +207,13 @@ def write_home(home: Home, numbers: Mapping[str, int] = FORMATS) -> None:
         os.fsync(file.fileno())
     partial.replace(home.folder / HOME_FILE)
     flush_folder(home.folder)
+
+
+def _alerts_text(home: Home) -> str:
+    if home.webhook is None:
+        return ""
+    secret = "" if home.webhook_secret is None else f"secret = {_quoted(home.webhook_secret)}\n"
+    return f"[alerts]   # posted there, beside the log\nwebhook = {_quoted(home.webhook)}\n{secret}\n"
 
 
 def _quoted(text: str) -> str:
@@ -222,6 +249,7 @@ def open_home(folder: Path, *, older: bool = False) -> Home:
             durability=str(data.get("durability", "FULL")),
             signing_key=str(data.get("signing_key", OWN_KEY)),
             verifier_keys=tuple(map(str, data.get("verifier_keys", ()))),
+            **_alerts(path, data.get("alerts", {})),
         )
     except (KeyError, ValueError, TypeError) as exc:
         raise HomeError(f"{path} is damaged: {exc!r}", next_step="restore it from a backup") from exc
@@ -231,6 +259,47 @@ def open_home(folder: Path, *, older: bool = False) -> Home:
             next_step=did_you_mean(home.durability, DURABILITIES),
         )
     return home
+
+
+def _alerts(path: Path, told: Any) -> dict[str, str]:
+    """Return [alerts] as fields of a Home. Raises HomeError that shows no value: it may be secret."""
+    names = ("webhook", "secret")
+    if not isinstance(told, dict):
+        raise HomeError(f"{path}: alerts is no table", next_step="write [alerts] and webhook = below it")
+    for name in told:
+        if name not in names:
+            raise HomeError(f"{path}: [alerts] has an unknown {name!r}", next_step=did_you_mean(name, names))
+    webhook, secret = told.get("webhook"), told.get("secret")
+    for name, sound, step in (
+        (
+            "webhook",
+            webhook is None or _is_webhook(webhook),
+            'give "https://..." without a password, or "env:NAME"',
+        ),
+        (
+            "secret",
+            secret is None or str(secret).startswith("env:"),
+            'put it into the environment: "env:NAME"',
+        ),
+        ("secret", secret is None or webhook is not None, "give webhook = beside it"),
+    ):
+        if not sound:
+            raise HomeError(f"{path}: the {name} below [alerts] cannot be used", next_step=step)
+    found = {"webhook": webhook, "webhook_secret": secret}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _is_webhook(where: Any) -> bool:
+    """Say whether home.toml may name this webhook: a variable, or a URL that shows no password."""
+    if not isinstance(where, str) or where.startswith("env:"):
+        return isinstance(where, str)
+    try:
+        parts = urlsplit(where)
+    except ValueError:
+        return False
+    named = {name.strip().lower() for name, _ in parse_qsl(parts.query)}
+    sound = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+    return sound and named.isdisjoint(SECRET_SETTINGS)
 
 
 def _check_format(path: Path, name: str, found: Any, ours: int, *, older: bool) -> None:

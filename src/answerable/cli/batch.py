@@ -14,8 +14,9 @@ from answerable.cli.results import Results
 from answerable.cli.told import already_told
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Outcome
-from answerable.encoding import plain
+from answerable.encoding import MICRO, plain
 from answerable.errors import AnswerableError, UsageError
+from answerable.failures.budget import Budget
 from answerable.integrations.tables_core import BadRow
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Tally:
     rejected: list[tuple[int, str]] = field(default_factory=list)
     invalid: int = 0  # rejected and, as cases, refused
     keyless: int = 0
+    cost: int = 0  # of paid deciders, micro-units of `currency`
+    currency: str = ""
     right: dict[str, list[int]] = field(default_factory=dict)
     broken: AnswerableError | None = None  # why the table could not be read to its end
 
@@ -64,6 +67,7 @@ class Tally:
             "replayed": self.replayed,
             "resumed": self.resumed,
             "truths": self.truths,
+            "cost": {"amount": self.cost / MICRO, "currency": self.currency},
             "right": {name: {"right": right, "of": of} for name, (right, of) in self.right.items()},
         }
 
@@ -128,11 +132,12 @@ class Batch:
         *,
         principal: str,
         concurrency: int,
+        budget: Budget | None,
         stop: threading.Event,
     ) -> None:
         self._ws, self._decision, self._results = workspace, decision, results
-        self._principal, self._concurrency, self._stop = principal, concurrency, stop
-        self.tally = Tally()
+        self._principal, self._concurrency, self._budget, self._stop = principal, concurrency, budget, stop
+        self.tally = Tally(currency=decision.stakes.currency)
         self._fed: deque[Given] = deque()
         self._keys: dict[int, str | None] = {}
         self._telling: deque[tuple[int, Future[bool]]] = deque()
@@ -146,6 +151,7 @@ class Batch:
                 principal=self._principal,
                 keys=self._keys.get,
                 concurrency=self._concurrency,
+                budget=self._budget,
             )
             for number, outcome in enumerate(outcomes):
                 given = self._fed.popleft()
@@ -197,6 +203,8 @@ class Batch:
     def _take(self, given: Given, outcome: Outcome[Any]) -> None:
         self.tally.count(outcome.status, outcome.decider, outcome.degraded)
         self.tally.replayed += outcome.replayed
+        if not outcome.replayed:
+            self.tally.cost += sum(attempt.usage.cost for attempt in outcome.attempts)
         if outcome.status == "refused" and outcome.decider is None:  # no decider was asked: the row is bad
             reason = outcome.reason
             for name in given.empty:

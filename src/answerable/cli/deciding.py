@@ -5,16 +5,19 @@ from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
 
 import typer
 
 from answerable.cli.homes import open_home, record_named
 from answerable.cli.options import Common, Json, command, group
 from answerable.cli.printing import counted, note, progress, say, say_json, say_line, say_pairs, say_table
+from answerable.encoding import MICRO
 from answerable.errors import InputError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from answerable.cli.batch import Allowance, Tally
+    from answerable.failures.budget import Budget
 
 truth_app = group("What turned out to be right.")
 _SHOWN = 20  # rejected rows named one by one on a terminal
@@ -75,6 +78,10 @@ class DecideOptions(Common):
     principal: Annotated[str, typer.Option(metavar="P", help="Who asks, as kind:id.")] = "user:local"
     limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="Read only the first N rows.")] = None
     concurrency: Annotated[int, typer.Option(metavar="N", min=1, help="Cases in flight.")] = 8
+    budget: Annotated[
+        float | None,
+        typer.Option(metavar="X", min=0, help="The most that paid deciders may cost in this run."),
+    ] = None
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run into OUT.")] = False
     max_rejected: MaxRejected = "5%"
     dev: Annotated[bool, typer.Option("--dev", help="Allow another definition under a recorded version.")] = (
@@ -153,6 +160,7 @@ def _decided(decision: Any, source: str, options: DecideOptions) -> tuple["Tally
             results,
             principal=options.principal,
             concurrency=options.concurrency,
+            budget=run_budget(options.budget),
             stop=stop,
         )
         complete = False
@@ -166,6 +174,13 @@ def _decided(decision: Any, source: str, options: DecideOptions) -> tuple["Tally
     if not tally.rows and not table.columns and tally.broken is None and options.limit != 0:
         raise InputError(f"{table.name} has no rows", next_step="give at least one case")
     return tally, stop.is_set()
+
+
+def run_budget(money: float | None) -> "Budget | None":
+    """Return a budget of its own for one run."""
+    from answerable.failures.budget import Budget
+
+    return None if money is None else Budget(money=money, per="ever", name=f"run-{uuid4()}")
 
 
 def _tell_columns(ignored: tuple[str, ...], notes: tuple[str, ...]) -> None:
@@ -204,6 +219,8 @@ def _show(tally: "Tally") -> None:
     ):
         if data[name]:
             say(f"{data[name]:,} {told}")
+    if tally.cost:
+        say(f"paid deciders cost {tally.cost / MICRO:.4f} {tally.currency}")
     if tally.truths:
         say(f"{counted(tally.truths, 'truth was', 'truths were')} recorded")
 

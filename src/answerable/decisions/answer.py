@@ -90,8 +90,8 @@ class Answer(Generic[T]):
     a maker that measures only that; every field then counts as wrong with the rest of it. beliefs:
     field -> Belief, or a bare probability. calls: model calls and tool reads made on the way, with the
     messages as sent and received. withheld: field -> "refusal" or "content-filter" for what the maker
-    would not answer; no other model is asked for it. notes: what else a reader must know, such as what
-    was cut from the input.
+    would not answer; no other model is asked for it. cut: what of the case its maker left out, one line
+    each, so that it fitted; such an answer is second best.
     """
 
     output: T | Mapping[str, Any]
@@ -100,7 +100,7 @@ class Answer(Generic[T]):
     usage: Usage
     calls: tuple[Mapping[str, Any], ...]
     withheld: Mapping[str, str]
-    notes: tuple[str, ...]
+    cut: tuple[str, ...]
 
     def __init__(
         self,
@@ -112,8 +112,13 @@ class Answer(Generic[T]):
         usage: Usage | None = None,
         calls: Sequence[Mapping[str, Any]] = (),
         withheld: Mapping[str, str] | None = None,
-        notes: str | tuple[str, ...] = (),
+        cut: str | tuple[str, ...] = (),
     ) -> None:
+        for category in (withheld or {}).values():
+            if category not in ("refusal", "content-filter"):
+                raise UsageError(
+                    f"a field is withheld for {category!r}", next_step='say "refusal" or "content-filter"'
+                )
         held = {n: b if isinstance(b, Belief) else Belief(p=b) for n, b in (beliefs or {}).items()}
         if confidence is not None:
             held[JOINT] = Belief(p=confidence)
@@ -124,7 +129,7 @@ class Answer(Generic[T]):
             ("usage", usage or Usage()),
             ("calls", tuple(calls)),
             ("withheld", dict(withheld or {})),
-            ("notes", (notes,) if isinstance(notes, str) else tuple(notes)),
+            ("cut", (cut,) if isinstance(cut, str) else tuple(cut)),
         ):
             object.__setattr__(self, name, value)
 

@@ -68,18 +68,24 @@ class Decision(Generic[I, O]):
         object.__setattr__(self, "budgets", tuple(self.budgets))
         object.__setattr__(self, "faults", dict(self.faults))
         assert self.actions  # raises for a row that does not exist
-        for budget in self.budgets:
+        self.check_budgets(self.budgets)
+
+    def check_budgets(self, budgets: Sequence[Budget]) -> None:
+        """Raise UsageError if these are no budgets, or if somebody's calls have no known upper bound."""
+        for budget in budgets:
             if not isinstance(budget, Budget):
                 raise UsageError(
                     f"{self.name}: {budget!r} is no budget", next_step='give ans.Budget(money=5, per="day")'
                 )
-        if self.budgets:
             for decider in self.deciders:
-                if decider.remote is not None and decider.remote.most is None:
+                remote = decider.remote
+                if remote is not None and (
+                    remote.most is None or (budget.money is not None and not remote.priced)
+                ):
                     raise UsageError(
                         f"{self.name}: nobody knows what a call of {decider.name} costs at most, "
                         "and a budget must reserve it",
-                        next_step="give it price= (an llm) or Remote(most=...)",
+                        next_step="give an llm its price=, another decider Remote(most=...)",
                     )
 
     def _check_deciders(self) -> None:

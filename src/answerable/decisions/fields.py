@@ -35,6 +35,20 @@ Key = Mark("Key")  # the outside world knows a case by this field (several field
 Subject = Mark("Subject")  # the person the case is about: the erasure key
 
 
+@dataclass(frozen=True, slots=True, init=False)
+class Trim(Mark):
+    """Marks an input text that may be cut where a case is too large for a model: `Annotated[str, Trim(1)]`.
+
+    order: from 1; the lowest is cut first. A field without the mark is never cut. Raises UsageError for
+    anything but a whole number of 1 or more.
+    """
+
+    def __init__(self, order: int) -> None:
+        if isinstance(order, bool) or not isinstance(order, int) or order < 1:
+            raise UsageError(f"Trim got {order!r}", next_step="give its place, from 1: cut first")
+        object.__setattr__(self, "word", f"Trim:{order}")
+
+
 @dataclass(frozen=True, slots=True)
 class Personal:
     """Classifies a field as personal data of one kind, such as Personal("email")."""
@@ -106,6 +120,8 @@ def _field(path: str, info: FieldInfo, extra: tuple[Mark | Personal, ...], seen:
             f"{path} is marked Personal without a kind",
             next_step='write Personal("email"), or Personal.free_text for text that may hold anything',
         )
+    if Trim in said:
+        raise UsageError(f"{path} is marked Trim without a place", next_step="write Trim(1): cut first")
     marks = {m for m in said if isinstance(m, Mark | Personal)}
     constraints = {c for m in said if not isinstance(m, Mark | Personal) for c in _constraints(m)}
     kind, values, nested = _kind(info.annotation)

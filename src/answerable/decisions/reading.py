@@ -23,7 +23,7 @@ from answerable.errors import InputError, did_you_mean
 
 
 class NotAnAnswer(Exception):
-    """A decider returned something that is no answer to this decision. fault: "wrong-type" or "invalid"."""
+    """A decider returned something that is no answer to this decision. fault: its category."""
 
     def __init__(self, fault: str, reason: str) -> None:
         super().__init__(reason)
@@ -247,7 +247,7 @@ def read_returned(
             f"{decider.name} returned a {type(output).__name__}; it must return {decision.output.__name__}, "
             "a mapping of its fields, Answer, Abstain, Refuse or Suspend",
         )
-    for name in (*values, *(n for n in answer.beliefs if n != JOINT)):
+    for name in (*values, *(n for n in answer.beliefs if n != JOINT), *answer.withheld):
         if name not in decision.output_names:
             raise NotAnAnswer(
                 "invalid",
@@ -255,6 +255,8 @@ def read_returned(
                 + did_you_mean(str(name), decision.output_names),
             )
     fresh = {n: _field_value(decision, n, v) for n, v in values.items() if n not in answered}
+    if not fresh and answer.withheld:
+        raise NotAnAnswer(next(iter(answer.withheld.values())), f"{decider.name} would not answer")
     if not fresh:
         return Abstain("it gave no field that is still open")
     return Answer(
@@ -263,6 +265,8 @@ def read_returned(
         reason=answer.reasons or ((decider.reason,) if decider.reason else ()),
         usage=answer.usage,
         calls=answer.calls,
+        withheld=answer.withheld,
+        cut=answer.cut,
     )
 
 

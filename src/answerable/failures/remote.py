@@ -82,7 +82,8 @@ class Remote:
 
     provider, model: together the key of the circuit breaker. destination: the host that gets the data, as
     the record names it. most: the most that one call can consume, or a function of the case that says so;
-    a budget reserves it before the call. None: not known, which a budget refuses.
+    a budget reserves it before the call. None: not known, which a budget refuses. priced: False if the money
+    is not known, which a budget in money refuses.
     """
 
     provider: str
@@ -91,6 +92,7 @@ class Remote:
     most: Usage | Callable[[Case[Any]], Usage] | None = None
     breaker: Breaker = field(default_factory=Breaker)
     limit: Limit | None = None
+    priced: bool = True
 
     def __post_init__(self) -> None:
         for name in ("provider", "model", "destination"):

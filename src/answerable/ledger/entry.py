@@ -46,7 +46,16 @@ HEADER_NAMES: tuple[str, ...] = tuple(name for name, _ in HEADER)
 PARTS: tuple[str, ...] = ("input", "reads", "attempts", "output", "versions", "detail", "text")
 
 # The kinds of entries there are so far; a new one needs no new format.
-KINDS: tuple[str, ...] = ("decision", "definition", "opinion", "resolution", "truth")
+KINDS: tuple[str, ...] = (
+    "alert",
+    "breaker",
+    "decision",
+    "definition",
+    "opened",
+    "opinion",
+    "resolution",
+    "truth",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,7 +26,14 @@ ADD_BUDGET = Statement(
     "add_budget",
     lambda d: (
         insert(d, budget)
-        .values(spent_cost=0, held_cost=0, spent_tokens=0, held_tokens=0)
+        .values(
+            name=bindparam("name"),
+            period=bindparam("period"),
+            spent_cost=0,
+            held_cost=0,
+            spent_tokens=0,
+            held_tokens=0,
+        )
         .on_conflict_do_nothing()
     ),
 )

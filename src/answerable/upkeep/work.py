@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from answerable.alerting import deliver, undelivered
 from answerable.encoding import MICRO
 from answerable.errors import AnswerableError, UsageError
+from answerable.interrupted import end_interrupted, overdue
 from answerable.ledger.catalog import segments
 from answerable.ledger.entry import Conflict
 from answerable.ledger.seal import ENTRIES
@@ -24,6 +26,9 @@ SEAL_AFTER = 15 * 60.0  # seconds that a full block of 256 entries may wait in t
 KEEP_AFTER = 3600.0  # seconds between two kept checkpoints
 CLEAN_AFTER = 24 * 3600.0  # seconds; what was begun before that and never finished is removed
 BEAT = 60.0  # seconds after which a role with nothing to do still says that it is alive
+DELIVER_AFTER = (
+    30.0  # seconds between two passes over undelivered alerts: how long a failing webhook has rest
+)
 _PIECE = 500  # cases that expire between two looks at the lease
 
 Told = Literal["ran", "idle", "held", "lost", "failed"]
@@ -151,6 +156,24 @@ def _expire(workspace: Workspace, lease: Lease) -> tuple[int, str]:
     return ended, f"{ended:,} cases ended with their fallback"
 
 
+# -- interrupted cases -------------------------------------------------------------------------------
+
+
+def _overdue(workspace: Workspace, at_once: bool) -> bool:
+    return overdue(workspace.book, now=workspace.clock.now())
+
+
+def _end_interrupted(workspace: Workspace, lease: Lease) -> tuple[int, str]:
+    """End what called somebody and never came back."""
+    ended = 0
+    while now := end_interrupted(
+        workspace.book, now=workspace.clock.now(), at_most=_PIECE, fence=lease.fence
+    ):
+        ended += now
+        lease.keep()
+    return ended, f"{ended:,} interrupted cases ended"
+
+
 # -- sealing -----------------------------------------------------------------------------------------
 
 
@@ -220,10 +243,27 @@ def _leftovers_due(workspace: Workspace, at_once: bool) -> bool:
     return any(_leftovers(workspace.home.folder))
 
 
-EXPIRY, SEALER, KEEPER, CLEANER = "expiry", "sealer", "checkpoints", "cleaner"
+# -- alerts ------------------------------------------------------------------------------------------
+
+
+def _alerts_due(workspace: Workspace, at_once: bool) -> bool:
+    if workspace.home.webhook is None:
+        return False
+    return bool(undelivered(workspace.journal, workspace.clock, at_most=1))
+
+
+def _deliver(workspace: Workspace, lease: Lease) -> tuple[int, str]:
+    """Send the alerts that no process could send when it raised them."""
+    return deliver(workspace.journal, workspace.clock, workspace.home, fence=lease.fence, between=lease.keep)
+
+
+EXPIRY, SEALER, KEEPER, CLEANER, ALERTS = "expiry", "sealer", "checkpoints", "cleaner", "alerts"
+INTERRUPTED = "interrupted"
 JOBS: Sequence[Job] = (
     Job(name=EXPIRY, due=_cases_due, run=_expire),
+    Job(name=INTERRUPTED, due=_overdue, run=_end_interrupted),
     Job(name=SEALER, due=_blocks_due, run=_seal),
     Job(name=KEEPER, due=_checkpoint_due, run=_checkpoint),
     Job(name=CLEANER, due=_leftovers_due, run=_clean, rest=3600.0),
+    Job(name=ALERTS, due=_alerts_due, run=_deliver, rest=DELIVER_AFTER),
 )

@@ -1,0 +1,292 @@
+"""Tells operators what needs them, once per cause: an entry, a line in the log, and the home's webhook."""
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from answerable.casebook import Casebook, link
+from answerable.encoding import MICRO, decode, encode, timestamp
+from answerable.errors import AnswerableError
+from answerable.failures.alert import Alert
+from answerable.home import Home
+from answerable.integrations.webhook import NotDelivered, post
+from answerable.ledger.entry import Conflict, Receipt, Unit, Write, text_id
+from answerable.ports import Clock, Journal
+from answerable.state import alerts as state
+
+LOGGER = logging.getLogger("answerable.alerts")
+SILENCE = 24 * 3600.0  # seconds without a repetition, after which the same alert is told anew
+REMEMBERED = 60.0  # seconds for which a process counts repetitions by itself
+CLAIM = 60.0  # seconds; a sender that crashed holds an alert up for as long
+AT_MOST = 100  # alerts sent in one pass
+_KEYS = 1000  # that a process remembers
+
+Submit = Callable[[Unit], Awaitable[Receipt]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Raised:
+    """An alert as the home knows it.
+
+    entry_id: its entry, 16 bytes. record: the case it came up in, or None. first, last: microseconds since
+    1970. times: how often it came up since `first`, give or take what each process counts for a minute by
+    itself. delivered: when the webhook took it, or None.
+    """
+
+    alert: Alert
+    entry_id: bytes
+    record: str | None
+    first: int
+    last: int
+    times: int
+    delivered: int | None = None
+
+    def body(self, home: Home) -> bytes:
+        """Return what the webhook gets, as JSON."""
+        told = {
+            "type": "alert",
+            "key": self.alert.key,
+            "what": self.alert.what,
+            "next_step": self.alert.next_step,
+            "decision": self.alert.decision,
+            "category": self.alert.category,
+            "record_id": self.record,
+            "home": home.origin,
+            "first": timestamp(self.first),
+            "times": self.times,
+        }
+        return json.dumps(told, ensure_ascii=False).encode()
+
+
+@dataclass(slots=True)
+class _Known:
+    """A key that this process told. until: monotonic seconds; before that, repetitions are only counted."""
+
+    until: float
+    uncounted: int = 0
+
+
+_MEMORIES: "WeakKeyDictionary[Casebook, dict[str, _Known]]" = WeakKeyDictionary()
+_GATE = threading.Lock()  # over the memories; held for a few look-ups only
+
+
+async def raise_alert(
+    book: Casebook, submit: Submit, alert: Alert, *, record: bytes | None = None, home: Home | None = None
+) -> bool:
+    """Tell operators of `alert` unless they know; say whether it was new.
+
+    The first of its key, and the first after 24 hours of silence, becomes an entry and a warning of the
+    logger "answerable.alerts", and goes to the webhook of `home`. A repetition only counts; within a minute
+    of the last it touches no database. submit: the journal's, blocking or not. record: the case it came up
+    in, 16 bytes. Raises LedgerUnavailable.
+    """
+    missed = _turn(book, alert.key)
+    if missed is None:
+        return False
+    try:
+        now = book.clock.now()
+        raised = None
+        silent_since = now - round(SILENCE * MICRO)
+        rows = book.journal.rows(state.ALERT, {"key": alert.key})
+        if not rows or _raised(rows[0]).last <= silent_since:
+            raised = await _first(book, submit, alert, record, now, silent_since)
+        if raised is None:
+            params = {"of_key": alert.key, "more": 1 + missed, "at": now}
+            await submit(Unit(writes=[Write(state.REPEAT_ALERT, params)]))
+            return False
+    except BaseException:  # nobody was told: whoever comes next tries again
+        with _GATE:
+            _MEMORIES[book].pop(alert.key, None)
+        raise
+    where = f" (record {raised.record})" if raised.record else ""
+    LOGGER.warning("%s; next: %s%s", alert.what, alert.next_step, where)
+    if home is not None:
+        deliver_soon(book.journal, book.clock, home, raised)
+    return True
+
+
+def alerts(journal: Journal) -> list[Raised]:
+    """Return every alert that was ever raised, the oldest first."""
+    return [_raised(row) for row in journal.rows(state.ALERTS, {})]
+
+
+def _turn(book: Casebook, key: str) -> int | None:
+    """Return how many repetitions to count beside this one, or None if this one is counted here."""
+    now = book.clock.monotonic()
+    with _GATE:
+        known = _MEMORIES.setdefault(book, {})
+        told = known.get(key)
+        if told is not None and now < told.until:
+            told.uncounted += 1
+            return None
+        if len(known) >= _KEYS:
+            for old in [name for name, one in known.items() if one.until <= now]:
+                del known[old]
+        known[key] = _Known(now + REMEMBERED)
+        return told.uncounted if told is not None else 0
+
+
+async def _first(
+    book: Casebook, submit: Submit, alert: Alert, record: bytes | None, now: int, silent_since: int
+) -> Raised | None:
+    """Write the entry and the row of a new alert; None if somebody else was first."""
+    header = {
+        "kind": "alert",
+        "at": now,
+        "status": "raised",
+        "decision": alert.decision,
+        "fault": alert.category,
+        "case_id": record,
+        "parent": record,
+    }
+    detail = {"key": alert.key, "what": alert.what, "next_step": alert.next_step}
+    entry = book.entry(header, {"detail": detail})
+    raised = Raised(
+        alert=alert,
+        entry_id=entry.id,
+        record=None if record is None else text_id(record),
+        first=now,
+        last=now,
+        times=1,
+    )
+    more = {"decision": alert.decision, "category": alert.category, "record": raised.record}
+    params = {
+        "key": alert.key,
+        "entry_id": entry.id,
+        "first": now,
+        "last": now,
+        "times": 1,
+        "delivered": None,
+        "body": encode({**detail, **more}),
+        "silent_since": silent_since,
+    }
+    writes = [Write(state.RAISE_ALERT, params, expect=1, clash="alert")]
+    if record is not None:
+        writes.append(link(record, entry.id, "alert"))
+    try:
+        await submit(Unit([entry], writes))
+    except Conflict:
+        return None
+    return raised
+
+
+def _raised(row: Sequence[Any]) -> Raised:
+    key, entry_id, first, last, times, delivered, body = row
+    told = decode(bytes(body))
+    alert = Alert(
+        key=key,
+        what=told["what"],
+        next_step=told["next_step"],
+        decision=told["decision"],
+        category=told["category"],
+    )
+    return Raised(
+        alert=alert,
+        entry_id=bytes(entry_id),
+        record=told["record"],
+        first=first,
+        last=last,
+        times=times,
+        delivered=delivered if delivered and delivered > 0 else None,
+    )
+
+
+# -- the webhook -------------------------------------------------------------------------------------
+
+
+def undelivered(journal: Journal, clock: Clock, *, at_most: int = AT_MOST) -> list[Raised]:
+    """Return the alerts that nobody has sent or is sending, the oldest first."""
+    params = {"stale": _stale(clock.now()), "at_most": at_most}
+    return [_raised(row) for row in journal.rows(state.UNDELIVERED, params)]
+
+
+def deliver(
+    journal: Journal,
+    clock: Clock,
+    home: Home,
+    *,
+    fence: Sequence[Write] = (),
+    between: Callable[[], None] = lambda: None,
+) -> tuple[int, str]:
+    """Send what is undelivered to the home's webhook; return how many it took, and a sentence.
+
+    What it does not take is left for the next pass; where nobody replies at all, so is the rest. fence:
+    written with each claim, and `between` called before it, as by a role. Raises NotDelivered if it took none
+    of them, HomeError if the environment does not hold its address or secret.
+    """
+    sent, failed = 0, None
+    for raised in undelivered(journal, clock):
+        between()
+        try:
+            sent += _send(journal, clock, home, raised, fence)
+        except NotDelivered as exc:
+            failed = exc
+            if exc.status is None:
+                break
+    if failed is not None and not sent:
+        raise failed
+    return sent, f"{sent:,} alerts sent" + (f", not all: {failed.what}" if failed is not None else "")
+
+
+def deliver_soon(journal: Journal, clock: Clock, home: Home, raised: Raised) -> threading.Thread | None:
+    """Send one alert on a thread of its own, which keeps no process alive; None without a webhook.
+
+    Best effort: what fails here, or dies with the process, is sent by `answerable work`.
+    """
+    if home.webhook is None:
+        return None
+
+    def run() -> None:
+        try:
+            _send(journal, clock, home, raised)
+        except AnswerableError as exc:
+            LOGGER.warning("an alert waits for `answerable work`: %s; next: %s", exc.what, exc.next_step)
+        except Exception as exc:  # the boundary: a thread's traceback could show the address
+            LOGGER.warning("an alert waits for `answerable work`: %s", type(exc).__name__)
+
+    thread = threading.Thread(target=run, name="answerable-alert", daemon=True)
+    thread.start()
+    return thread
+
+
+def _send(journal: Journal, clock: Clock, home: Home, raised: Raised, fence: Sequence[Write] = ()) -> bool:
+    """Claim, send and mark one alert; False if somebody else sends it or it was raised anew."""
+    url, secret = home.webhook_url(os.environ), home.webhook_key(os.environ)
+    if url is None:
+        return False
+    now = clock.now()
+    mine = {"of_key": raised.alert.key, "of_entry": raised.entry_id, "claim": -now}
+
+    def ended(at: int | None) -> Unit:
+        return Unit(writes=[Write(state.END_CLAIM, {**mine, "ended": at}, expect=1, clash=_CLAIMED)])
+
+    claim = Write(state.CLAIM_ALERT, {**mine, "stale": _stale(now)}, expect=1, clash=_CLAIMED)
+    try:
+        journal.submit(Unit(writes=[*fence, claim]))
+    except Conflict as exc:
+        if exc.clash != _CLAIMED:  # the fence's: this worker has nothing more to say
+            raise
+        return False
+    try:
+        post(url, raised.body(home), secret=secret, id=text_id(raised.entry_id), at=now)
+    except BaseException:
+        with suppress(Conflict, AnswerableError):  # what is wrong is being told already
+            journal.submit(ended(None))
+        raise
+    with suppress(Conflict):  # it took so long that somebody else sends it too
+        journal.submit(ended(clock.now()))
+    return True
+
+
+_CLAIMED = "claim"  # the clash of a claim
+
+
+def _stale(now: int) -> int:
+    """Return the `delivered` of the newest claim that may be taken over."""
+    return round(CLAIM * MICRO) - now

@@ -1,0 +1,238 @@
+"""One attempt of a decider: called, and called again as the action table says, within every limit.
+
+Before a call leaves this machine: a place among the calls at once, a breaker that is closed, a budget with
+room, and an `opened` entry that says so for good. A decider that stays here needs none of them.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from answerable.alerting import raise_alert
+from answerable.breakers import Admitted, Breakers, Change
+from answerable.casebook import Casebook
+from answerable.casefile import Account
+from answerable.counters import Counters
+from answerable.decisions.answer import Answer, Usage
+from answerable.decisions.case import Case
+from answerable.decisions.decider import Decider
+from answerable.encoding import MICRO
+from answerable.failures.alert import Alert, alert_of
+from answerable.failures.fault import Fault, Faulted
+from answerable.failures.plan import wait_before_retry
+from answerable.failures.remote import Remote
+from answerable.failures.table import Trips
+from answerable.failures.translate import fault_of
+from answerable.home import Home
+from answerable.limits import Limits
+from answerable.ports import Caller
+from answerable.spending import Submit, plus, reserve
+
+See = Callable[[tuple[Fault, ...]], Case[Any]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
+    """What came of one attempt: what the decider returned, or the fault it ended with.
+
+    calls: every call made, failed ones too. usage: of all of them together.
+    """
+
+    returned: Any = None
+    fault: Fault | None = None
+    calls: tuple[Mapping[str, Any], ...] = ()
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chain:
+    """What stands between a case and the deciders it asks."""
+
+    submit: Submit
+    caller: Caller
+    book: Casebook
+    breakers: Breakers
+    limits: Limits
+    counters: Counters
+    home: Home  # where alerts go
+
+    async def ask(self, account: Account, decider: Decider, see: See) -> Tried:
+        """Call a decider until it answers or the table says to go on.
+
+        see: returns the case as the decider may see it, with the faults of its earlier calls.
+        """
+        faults: list[Fault] = []
+        calls: list[Mapping[str, Any]] = []
+        usage = Usage()
+        while True:
+            case = see(tuple(faults))
+            began = case.clock()
+            tried, wait = await self._call(account, decider, case)
+            usage = plus(usage, tried.usage)
+            if tried.fault is None:
+                return Tried(returned=tried.returned, calls=(*calls, *tried.calls), usage=usage)
+            faults.append(tried.fault)
+            took = round((case.clock() - began) * MICRO)
+            if decider.remote is not None or wait is not None or calls:
+                calls += _told(tried, took, wait)
+            if wait is None or not account.own_input(abandoned=tried.fault.category == "timeout"):
+                return Tried(fault=tried.fault, calls=tuple(calls), usage=usage)
+            self.counters.add("answerable_retries_total", decider=decider.name, category=tried.fault.category)
+            if wait > 0:  # nobody fulfils the future: a sleep that works on threads and on loops
+                await self.caller.wait(Future(), wait)
+
+    async def _call(self, account: Account, decider: Decider, case: Case[Any]) -> tuple[Tried, float | None]:
+        """Call a decider once; return what came of it, and the seconds to wait before the next call."""
+        remote = decider.remote
+        if remote is None:
+            tried = await self._run(decider, case)
+            return tried, None if tried.fault is None else self._wait(account, case, tried.fault)
+        refused = await self.limits.enter(remote, self.caller, case.remaining)
+        if refused is not None:
+            return Tried(fault=refused), None
+        try:
+            admitted = await self.breakers.admit(remote, self.submit, timeout=_timeout(decider, case))
+            if isinstance(admitted, Fault):
+                return Tried(fault=admitted), None
+            observed = False
+            try:
+                most = remote.reserve(case)
+                refused = await reserve(self.book, self.submit, account, most)
+                if refused is not None:
+                    await self._page(account, refused)
+                    return Tried(fault=refused), None
+                began = case.clock()
+                tried = await self._paid(account, decider, case, most)
+                wait = None if tried.fault is None else self._wait(account, case, tried.fault)
+                await self._observe(account, remote, admitted, tried.fault, wait, case.clock() - began)
+                observed = True
+                return tried, wait
+            finally:
+                if not observed:
+                    await self.breakers.release(admitted, self.submit)
+        finally:
+            self.limits.leave(remote)
+
+    async def _paid(self, account: Account, decider: Decider, case: Case[Any], most: Usage) -> Tried:
+        """Run a decider that leaves this machine; what it may have cost counts, whatever came back."""
+        remote = decider.remote
+        assert remote is not None
+        try:
+            tried = await self._run(decider, case)
+        except BaseException:  # the caller cancelled: the call may be charged all the same
+            account.used = plus(account.used, most)
+            raise
+        usage = tried.usage
+        silent = usage.cost == usage.tokens_in == usage.tokens_out == 0
+        if silent and (tried.fault is None or tried.fault.billed):
+            usage = most
+        account.used = plus(account.used, usage)
+        labels = {"provider": remote.provider, "model": remote.model}
+        result = tried.fault.category if tried.fault else "ok"
+        self.counters.add("answerable_calls_total", result=result, **labels)
+        self.counters.add("answerable_tokens_total", usage.tokens_in, direction="in", **labels)
+        self.counters.add("answerable_tokens_total", usage.tokens_out, direction="out", **labels)
+        return Tried(returned=tried.returned, fault=tried.fault, calls=tried.calls, usage=usage)
+
+    async def _run(self, decider: Decider, case: Case[Any]) -> Tried:
+        timeout = _timeout(decider, case)
+        if timeout <= 0 and not decider.inline:
+            return Tried(fault=Fault(category="deadline"))
+        try:
+            returned = await self.caller.call(decider, case, timeout)
+        except Exception as exc:  # the boundary: a decider is user code and may raise anything
+            remote = decider.remote
+            provider, model = (None, None) if remote is None else (remote.provider, remote.model)
+            fault = fault_of(exc, provider=provider, model=model)
+            if isinstance(exc, Faulted):
+                return Tried(fault=fault, calls=exc.calls, usage=exc.usage)
+            return Tried(fault=fault)
+        if isinstance(returned, Answer):
+            return Tried(returned=returned, calls=returned.calls, usage=returned.usage)
+        return Tried(returned=returned)
+
+    def _wait(self, account: Account, case: Case[Any], fault: Fault) -> float | None:
+        return wait_before_retry(
+            account.decision.actions[fault.category],
+            fault,
+            tries=1 + sum(f.category == fault.category for f in case.faults),
+            remaining=case.remaining,
+            random=random.random(),
+        )
+
+    async def _observe(
+        self,
+        account: Account,
+        remote: Remote,
+        admitted: Admitted,
+        fault: Fault | None,
+        wait: float | None,
+        took: float,
+    ) -> None:
+        """Tell the breaker how a call went, and an operator what needs one."""
+        trips: Trips = "no" if fault is None else account.decision.actions[fault.category].breaker
+        if trips == "until" and (wait is not None or fault is None or fault.retry_after is None):
+            trips = "counts"  # this case waits for it itself
+        change = await self.breakers.observe(
+            remote,
+            admitted,
+            self.submit,
+            fault=fault,
+            trips=trips,
+            took=took,
+            decision=account.decision.name,
+        )
+        if change is not None:
+            await self._changed(account, change)
+        if fault is not None and wait is None:
+            await self._page(account, fault)
+
+    async def _page(self, account: Account, fault: Fault) -> None:
+        if account.decision.actions[fault.category].page:
+            await self._tell(account, alert_of(fault, account.decision.name))
+
+    async def _changed(self, account: Account, change: Change) -> None:
+        where = {"provider": change.provider, "model": change.model}
+        self.counters.add("answerable_breaker_changes_total", **where, state=change.event)
+        if change.event == "opened":
+            await self._tell(account, alert_of_change(change, account.decision.name))
+
+    async def _tell(self, account: Account, alert: Alert) -> None:
+        if await raise_alert(self.book, self.submit, alert, record=account.id, home=self.home):
+            self.counters.add("answerable_alerts_total", category=alert.category or "other")
+
+
+def alert_of_change(change: Change, decision: str) -> Alert:
+    """Return the alert for a breaker that opened."""
+    return Alert(
+        key=f"breaker:{change.provider} {change.model}",
+        what=change.what,
+        next_step="look at the provider's status; calls go on by themselves when a probe succeeds",
+        decision=decision,
+        category="circuit-open",
+    )
+
+
+def _timeout(decider: Decider, case: Case[Any]) -> float:
+    return min(case.remaining, decider.timeout or case.remaining)
+
+
+def _told(tried: Tried, took: int, wait: float | None) -> Sequence[Mapping[str, Any]]:
+    """Return a failed call as the record keeps it: with what was said and received, where that is known."""
+    fault = tried.fault
+    assert fault is not None
+    told = {
+        "fault": fault.category,
+        "reason": fault.reason,
+        "status": fault.status,
+        "code": fault.code,
+        "retry_after": fault.retry_after,
+        "request_id": fault.request_id,
+        "latency_us": took,
+        "waited_us": None if wait is None else round(wait * MICRO),
+    }
+    told = {name: value for name, value in told.items() if value is not None}
+    *earlier, last = tried.calls or ({"kind": "call"},)
+    return [*earlier, {**last, **told}]

@@ -1,0 +1,228 @@
+"""Says in one or two sentences what became of a case: to the person it is about, and to an operator.
+
+Both read the `why` data of a record only. What the person reads is made of our own words, the answer, the
+author's reasons and the record id: no exception text, prompt, provider or model can get into it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from answerable.failures.alert import alert_of
+from answerable.failures.fault import CATEGORIES, Fault
+from answerable.failures.table import TABLE
+from answerable.wording import (
+    by_person,
+    cause,
+    degraded_by,
+    lasted,
+    money,
+    printable,
+    repeated,
+    short,
+    values,
+    when,
+    who,
+)
+
+_PROBLEM = "of a technical problem on our side"
+_BUSY = "too much was asked of our computers at the same time"
+_SLOW = "it took too long"
+_UNWILLING = "our computer program would not answer it"
+# Why, for the person: category -> what follows "because". What is not here is a problem of ours.
+PLAIN: Mapping[str, str] = {
+    "rate-limit": _BUSY,
+    "overloaded": _BUSY,
+    "busy": _BUSY,
+    "pool": _BUSY,
+    "circuit-open": _BUSY,
+    "timeout": _SLOW,
+    "deadline": _SLOW,
+    "context-overflow": "what was sent is too long for our computer program",
+    "refusal": _UNWILLING,
+    "content-filter": _UNWILLING,
+    "check": "the first answer did not pass our checks",
+    "never-automatic": "only a person may give this answer",
+    "invalid-input": "something in what was sent is missing or not valid",
+    "denied": "whoever asked is not allowed to ask it",
+    "cancelled": "whoever asked called it off",
+    "interrupted": "our system was interrupted before there was an answer",
+    "superseded": "the same question was answered already",
+}
+_DEGRADED = {
+    "default": "no better answer was possible at that time",
+    "expired": "nobody could look at it in time",
+}
+# Which fault of its attempts explains a case that waits for a person, if there are several.
+_TELLING = ("never-automatic", "refusal", "content-filter", "check")
+# What deciders say without an author's words, and what an exception or a vendor says: no reason for a person.
+_TECHNICAL = re.compile(
+    r"\.csv, line \d+$|^most likely |\w(?:Error|Exception|Warning)\b|Traceback|https?:"
+    r"|\b(?:HTTP|API|JSON|SQL)\b"
+    r"|\b(?:tokens?|prompt|system message|language model|api[ _-]?key|password|secret|bearer|sk-)",
+    re.IGNORECASE,
+)
+
+
+def for_person(why: Mapping[str, Any]) -> str:
+    """Return what the affected person is told: what happened, why, what happens next, the record id."""
+    return " ".join(sentences_for_person(why))
+
+
+def sentences_for_person(why: Mapping[str, Any]) -> Sequence[str]:
+    """Return `for_person` as its sentences."""
+    return [printable(sentence) for sentence in _told_person(why)]
+
+
+def _told_person(why: Mapping[str, Any]) -> Iterator[str]:
+    number, ask = why["record_id"], "if you have a question, give us this number"
+    if not why["proof"]["verified"]:
+        yield "We cannot tell you what was decided: the record does not match what was signed at the time."
+        yield f"Please tell us this number: {number}"
+        return
+    status, fault = why["status"], _fault(why)
+    if status == "answered":
+        yield f"The answer is: {values(why['output'])}."
+        yield f"{_given(why)}; if you think this is wrong, tell us this number: {number}"
+    elif status == "escalated":
+        by = f" by {when(why['due'])}" if why["due"] else ""
+        yield f"There is no answer yet: a person will decide{by}, because {_waits(why)}."
+        yield f"You need not ask again; {ask}: {number}"
+    elif status == "refused":
+        yield f"No answer was given, because {PLAIN.get(fault or '', 'this may not be answered here')}."
+        step = {
+            "invalid-input": "Please check what was sent and ask again",
+            "denied": "Somebody who is allowed to can ask again",
+        }.get(fault or "", "Nothing was decided")
+        yield f"{step}; {ask}: {number}"
+    else:
+        yield f"No answer could be given, because {PLAIN.get(fault or '', _PROBLEM)}."
+        yield f"Nothing was decided and it can be asked again; {ask}: {number}"
+
+
+def _given(why: Mapping[str, Any]) -> str:
+    """Say who gave an answer, when and why."""
+    resolved = next((r for r in why["reviews"] if r["kind"] == "resolution"), None)
+    at = when(resolved["at"] if resolved else why["at"])
+    if why["degraded"]:
+        kind, _, category = why["degraded"].partition(":")
+        because = _DEGRADED.get(kind) or PLAIN.get(category, _PROBLEM)
+        return f"It was given on {at} as a precaution, because {because}"
+    reasons = "; ".join(reason.rstrip(".") for reason in plain_reasons(why))
+    given = f", and gave this reason: {reasons}" if reasons else ""
+    return f"{'A person' if by_person(why['decider']) else 'A computer program'} decided this on {at}{given}"
+
+
+def _waits(why: Mapping[str, Any]) -> str:
+    """Say why a person is asked, after "because"."""
+    fault = _fault(why)
+    if fault is not None:
+        return PLAIN.get(fault, _PROBLEM)
+    if any(attempt["result"] == "rejected" for attempt in why["attempts"]):
+        return "our computer program was not sure enough"
+    return "questions like this one are answered by a person"
+
+
+def plain_reasons(why: Mapping[str, Any]) -> list[str]:
+    """Return the reasons that their authors wrote, without a decider's name and what a mistake costs."""
+    stock = {"", *(f"{str(a['decider']).partition('@')[0]} chose it" for a in why["attempts"])}
+    told = [reason.partition("; expected cost of error")[0] for reason in why["reasons"]]
+    fields = tuple(f"{field['path']}: " for field in why["definition"].get("output", ()))
+    vendors = _vendors(why)
+    return [
+        reason
+        for reason in told
+        if reason not in stock
+        and not _TECHNICAL.search(reason)
+        and not reason.startswith(fields)
+        and not (vendors and vendors.search(reason))
+    ]
+
+
+def _vendors(why: Mapping[str, Any]) -> re.Pattern[str] | None:
+    """Return what finds the providers, models and hosts that the record names; None if it names none."""
+    told = [d["remote"] for d in why["definition"].get("deciders", ()) if d.get("remote")]
+    for attempt in why["attempts"]:
+        told += [attempt.get("usage", {}), *attempt.get("calls", ())]
+    names = {one.get(name) for one in told for name in ("provider", "model", "destination")}
+    known = "|".join(re.escape(name) for name in names if isinstance(name, str) and name)
+    return re.compile(rf"(?<!\w)(?:{known})(?!\w)", re.IGNORECASE) if known else None
+
+
+def _fault(why: Mapping[str, Any]) -> str | None:
+    """Return the category that explains how a case ended, if one does."""
+    own: str | None = why.get("fault")
+    if own is not None:
+        return own
+    faults = [attempt["fault"] for attempt in why["attempts"] if attempt.get("fault")]
+    telling = next((category for category in _TELLING if category in faults), None)
+    return telling or (faults[-1] if faults else None)
+
+
+# -- the operator ------------------------------------------------------------------------------------
+
+
+def for_operator(why: Mapping[str, Any]) -> str:
+    """Return what an operator is told: how it ended and why, at what cost, what to do, the record id."""
+    parts = [_ended(why), *_tried(why)]
+    if why["cost"]:
+        parts.append(f"cost {money(why['cost'], why['currency'])}")
+    damaged = "" if why["proof"]["verified"] else "WARNING, the record does not match what was signed: "
+    return printable(f"{damaged}{'; '.join(parts)}. Next: {next_step(why)}; record {why['record_id']}")
+
+
+def _ended(why: Mapping[str, Any]) -> str:
+    about = f"{why['decision']} version {why['version']}"
+    by = f" by {who(why['decider'])}" if why["decider"] else ""
+    fault = _fault(why)
+    reason = short(why["reason"]).rstrip(".")
+    if why["status"] == "answered":
+        second = f", second best: {degraded_by(why['degraded'])}" if why["degraded"] else ""
+        return f"{about} was answered{by}{second}"
+    if why["status"] == "escalated":
+        told = cause(fault) if fault else reason
+        return f"{about} waits for a person: {told}"
+    if why["status"] == "refused":
+        told = f"{cause(fault)} ({reason})" if fault in ("invalid-input", "denied") and reason else ""
+        return f"{about} was refused{by}: {told or (cause(fault) if fault else reason)}"
+    return f"{about} failed: {cause(fault) if fault else reason}"
+
+
+def _tried(why: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what went wrong on the way and how often each decider was called."""
+    for attempt in why["attempts"]:
+        fault, calls = attempt.get("fault"), repeated(attempt)
+        if not fault and not calls:
+            continue
+        told = f"{who(attempt['decider'])} {attempt['result']}"
+        told += f" after {lasted(attempt.get('latency_us', 0))}"
+        details = ", ".join(filter(None, (cause(fault) if fault else "", calls)))
+        yield f"{told} ({details})"
+
+
+def next_step(why: Mapping[str, Any]) -> str:
+    """Return what an operator should do about a case, or that there is nothing to do."""
+    if not why["proof"]["verified"]:
+        return "run `answerable ledger verify`"
+    faults = [attempt["fault"] for attempt in why["attempts"] if attempt.get("fault")]
+    paged = next((c for c in faults if c in TABLE and TABLE[c].page and c in CATEGORIES), None)
+    if paged is not None:
+        return alert_of(Fault(category=paged), why["decision"]).next_step
+    if why["status"] == "escalated":
+        by = f" by {when(why['due'])}" if why["due"] else ""
+        return f"a person answers it{by}"
+    if why["status"] == "failed":
+        if _fault(why) == "interrupted":
+            return "ask again; see why the process ended"
+        return "ask again; no answer was kept"
+    if why["status"] == "refused":
+        steps = {
+            "invalid-input": "send a valid input",
+            "denied": "let somebody ask who may, or change the policy",
+        }
+        return steps.get(_fault(why) or "", "nothing; no other decider is asked after a refusal")
+    if why["degraded"] == "expired":
+        return "give the queue more people, or more time"
+    if why["degraded"]:
+        return "watch how many answers are second best: `answerable records --where 'degraded is not none'`"
+    return "nothing to do"

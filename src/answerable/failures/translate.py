@@ -1,0 +1,229 @@
+"""The one door at which foreign exceptions become faults: those of SDKs, HTTP clients and plain Python.
+
+named     the class alone says it                      ReadTimeout -> timeout
+told      the provider's code, type or wording says it insufficient_quota -> quota
+status    HTTP says it                                 503 -> unavailable
+vague     a wrapper that says no more than "it broke"  its cause is looked at first
+exception nothing above: the decider's own code
+"""
+
+import errno
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from answerable.decisions.reading import NotAnAnswer
+from answerable.failures.fault import CATEGORIES, Fault, Faulted
+from answerable.failures.masking import masked
+from answerable.failures.plan import stricter
+from answerable.failures.signals import PACKAGES, Signal, frames, get, read, wrapped
+from answerable.failures.table import TABLE
+from answerable.failures.translate_words import CLASSED, NAMED, VAGUE, of_status, told
+
+# An answer may have been made, and charged, though it did not reach us as one. A reply with an error status
+# is not charged.
+_BILLED = frozenset(
+    {"reset", "timeout", "truncated", "invalid", "empty", "garbled", "content-filter", "budget"}
+)
+_UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
+_UNREADABLE = frozenset({"JSONDecodeError", "UnicodeDecodeError"})
+_READERS = frozenset({"json", "pydantic", "pydantic_core", "codecs", "encodings"})  # called by a client
+_CLIENTS = PACKAGES - {"http", "urllib"}
+
+
+def fault_of(
+    exc: BaseException,
+    *,
+    provider: str | None = None,
+    model: str | None = None,
+    now: datetime | None = None,
+) -> Fault:
+    """Return the fault that an exception stands for; "exception" if it is none that is known.
+
+    provider, model: whom the decider calls; None: nobody outside. now: the time a Retry-After date is
+    measured from. The reason is one line without secrets, of at most about 400 characters. Never raises.
+    """
+    try:
+        return _fault(exc, provider, model, now, depth=0)
+    except Exception:  # the boundary: a foreign exception may do anything while it is read
+        return Fault(category="exception", provider=provider, model=model, billed=provider is not None)
+
+
+def _fault(
+    exc: BaseException, provider: str | None, model: str | None, now: datetime | None, *, depth: int
+) -> Fault:
+    if isinstance(exc, BaseExceptionGroup) and depth < 4:
+        return _worst([_fault(e, provider, model, now, depth=depth + 1) for e in exc.exceptions[:20]])
+    category = None
+    links: list[Signal] = []
+    at = 0
+    for link in wrapped(exc):
+        if isinstance(link, Faulted):
+            return link.fault
+        if isinstance(link, NotAnAnswer):
+            kind = link.fault if link.fault in TABLE else "invalid"
+            return _ours(kind, _line(str(link)), provider, model)
+        signal = read(link, now)
+        links.append(signal)
+        found, certain = _judged(link, signal)
+        if found and (certain or category is None):
+            category, at = found, len(links) - 1
+        if found and certain:
+            break
+    if category is None:
+        return _ours("exception", _plain(exc), provider, model)
+    # What the deciding exception does not tell, the ones around it may.
+    links = [*links[at:], *links[:at]]
+    return _filled(category, links, provider, model)
+
+
+def _judged(exc: BaseException, signal: Signal) -> tuple[str | None, bool]:
+    """Return the category one exception stands for, if any, and whether nothing beneath could say more."""
+    if phase := _by_phase(signal):
+        return phase, True
+    for name in signal.names:
+        if name in NAMED:
+            return _refined(NAMED[name], exc, signal), True
+    if (category := told(signal)) is not None:
+        return category, True
+    for name in signal.names:
+        if name in CLASSED:
+            return CLASSED[name], True
+    unsent = ("litellm", "APIConnectionError") in signal.names  # its status 500 is made up
+    if signal.status is not None and not unsent and (category := of_status(signal.status)) is not None:
+        return category, True
+    for name in signal.names:
+        if name in VAGUE:
+            return VAGUE[name], False
+    if signal.package in _CLIENTS and _lacks_key(signal):
+        return "auth", True
+    return _by_code(exc, signal), True
+
+
+def _by_phase(signal: Signal) -> str | None:
+    """Return what pydantic-ai's transport errors say: at which stage of the request it broke."""
+    if signal.package != "pydantic_ai" or signal.phase is None:
+        return None
+    if signal.phase in ("pool", "connect"):
+        return signal.phase
+    return "timeout" if ("pydantic_ai", "ModelTimeoutError") in signal.names else "reset"
+
+
+def _refined(category: str, exc: BaseException, signal: Signal) -> str:
+    """Tell apart what pydantic-ai calls unexpected behaviour: no reply of the interface, or none at all."""
+    if category != "invalid" or ("pydantic_ai", "UnexpectedModelBehavior") not in signal.names:
+        return category
+    if signal.text.startswith("invalid response from"):
+        return "garbled"
+    cause = get(exc, "__cause__")
+    if isinstance(cause, ValueError) and type(cause).__name__ in _UNREADABLE:
+        return "garbled"
+    hollow = ("without content", "empty model response", "did not contain any")
+    return "empty" if any(phrase in signal.text for phrase in hollow) else category
+
+
+def _by_code(exc: BaseException, signal: Signal) -> str | None:
+    """Return what an exception of plain Python stands for by the code it came through."""
+    if isinstance(exc, OSError):
+        return "connect" if exc.errno in _UNREACHABLE else None
+    path = frames(exc)
+    while path and path[-1] in _READERS:
+        path.pop()
+    if not path or path[-1] not in _CLIENTS:
+        return None
+    if isinstance(exc, IndexError | TypeError | AttributeError):
+        # A client reads `choices[0]` of an empty list, or a field of null; the rest is misuse.
+        return "empty" if isinstance(exc, IndexError) or "nonetype" in signal.text else None
+    if ("pydantic_core", "ValidationError") in signal.names:
+        return "invalid"
+    return "garbled" if type(exc).__name__ in _UNREADABLE and isinstance(exc, ValueError) else None
+
+
+def _lacks_key(signal: Signal) -> bool:
+    """Say whether a client could not even be made, for want of a key."""
+    return signal.status is None and any(
+        phrase in signal.text
+        for phrase in ("api_key", "api key", "authentication method", "credentials", "_key` environment")
+    )
+
+
+def _filled(category: str, links: list[Signal], provider: str | None, model: str | None) -> Fault:
+    def first(name: str) -> Any:
+        return next((value for s in links if (value := getattr(s, name)) is not None), None)
+
+    status = first("status")
+    failed = status is not None and status >= 400
+    provider = provider or first("provider")
+    model = model or first("model")
+    code = first("code")
+    in_stream = any(s.in_stream for s in links)
+    told_by = next((s for s in links if s.answered and s.message), None)
+    if told_by is None and not failed:
+        told_by = next((s for s in links if s.message), None)
+    who = " ".join(word for word in (provider or links[0].package, model) if word)
+    marks = ", ".join(mark for mark in (f"HTTP {status}" if failed else "", code or "") if mark)
+    said = _line(told_by.message, 200) if told_by and not told_by.message.lstrip().startswith("<") else ""
+    return Fault(
+        category=category,
+        reason=_line(f"{who}: {CATEGORIES[category]}", 250)
+        + (f" ({marks})" if marks else "")
+        + (f": {said}" if said else ""),
+        provider=provider,
+        model=model,
+        status=status,
+        code=code,
+        retry_after=first("retry_after"),
+        billed=in_stream or (not failed and (category in _BILLED or status is not None)),
+        request_id=first("request_id"),
+        suggestion=first("suggestion"),
+    )
+
+
+def _ours(category: str, reason: str, provider: str | None, model: str | None) -> Fault:
+    """Return a fault of the decider's own code: whom it called may have answered, and charged, before."""
+    return Fault(
+        category=category, reason=reason, provider=provider, model=model, billed=provider is not None
+    )
+
+
+def _worst(faults: list[Fault]) -> Fault:
+    """Return the fault of several that lets fewest be asked, the last of equals; charged if any was."""
+    worst = faults[0]
+    for fault in faults[1:]:
+        mine, theirs = (TABLE[f.category].then if f.category in TABLE else "stop" for f in (worst, fault))
+        if stricter(mine, theirs) == theirs:
+            worst = fault
+    return replace(worst, billed=any(fault.billed for fault in faults))
+
+
+def _plain(exc: BaseException) -> str:
+    """Return "TypeName: text" of an exception of the decider's own code; of validation, no values."""
+    name = str(get(type(exc), "__name__"))
+    if (rule := _broken_rules(exc)) is not None:
+        return _line(f"{name}: {rule}", 400)
+    try:
+        text = _line(str(get(exc, "what") or exc), 300)
+    except Exception:  # foreign code: even its text may raise
+        text = ""
+    return _line(f"{name}: {text}" if text else name, 400)
+
+
+def _broken_rules(exc: BaseException) -> str | None:
+    """Return what pydantic found wrong, path and rule: its own text would quote the input."""
+    if not isinstance(exc, ValueError) or type(exc).__module__.partition(".")[0] != "pydantic_core":
+        return None
+    try:
+        errors: list[Mapping[str, Any]] = exc.errors(  # type: ignore[attr-defined]
+            include_input=False, include_url=False, include_context=False
+        )
+        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in errors[:3])
+    except Exception:  # foreign code; a name says enough
+        return ""
+
+
+def _line(text: str, longest: int = 300) -> str:
+    """Return a text as one printable line, masked before it is cut: half a key has no known shape."""
+    plain = masked(text[:20_000].encode("utf-8", "replace").decode())
+    line = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -1,0 +1,169 @@
+"""What stands before a call leaves this machine: the `opened` entry, and what budgets hold for it."""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from answerable.casebook import Casebook, link, principal_data
+from answerable.casefile import Account
+from answerable.decisions.answer import Usage
+from answerable.encoding import MICRO, plain
+from answerable.failures.budget import Budget
+from answerable.failures.fault import Fault
+from answerable.ledger.entry import Conflict, Entry, Receipt, Unit, Write
+from answerable.state import spending
+
+Submit = Callable[[Unit], Awaitable[Receipt]]
+LEASE_S = 60.0  # beyond its deadline, before a case without an end counts as interrupted
+_NO_LIMIT = (1 << 63) - 1
+_BUDGET = "budget:"
+
+
+def plus(one: Usage, other: Usage) -> Usage:
+    """Return what two calls consumed together; the later model's name stands."""
+    return Usage(
+        cost=one.cost + other.cost,
+        tokens_in=one.tokens_in + other.tokens_in,
+        tokens_out=one.tokens_out + other.tokens_out,
+        model=other.model or one.model,
+    )
+
+
+async def reserve(book: Casebook, submit: Submit, account: Account, most: Usage) -> Fault | None:
+    """Make durable that a call may leave now: the case is opened, and budgets hold the most it can cost.
+
+    most: of this call. What an earlier call of the case held and did not use counts. Returns the fault of a
+    budget without room; then nothing was written.
+    """
+    if account.opened is not None and not account.budgets:
+        return None
+    wanted = plus(account.used, most)
+    for budget in account.budgets:
+        if budget.per == "case" and not _fits(budget, wanted):
+            return _no_room(budget, account)
+    held = account.held
+    extra = Usage(cost=max(0, wanted.cost - held.cost), tokens_in=max(0, _tokens(wanted) - _tokens(held)))
+    shared = [b for b in account.budgets if b.per != "case"]
+    entries, writes = [], list(_holds(account, shared, extra)) if extra != Usage() else []
+    if account.opened is None:
+        entry = _opening(book, account)
+        entries.append(entry)
+        expires = account.at + round((account.deadline - account.started + LEASE_S) * MICRO)
+        params = {"case_id": account.id, "entry_id": entry.id, "expires": expires}
+        writes += [Write(spending.ADD_OPENED, params), link(account.id, entry.id, "opened")]
+    if not entries and not writes:
+        return None
+    try:
+        await submit(Unit(entries, writes))
+    except Conflict as conflict:
+        if not conflict.clash.startswith(_BUDGET):
+            raise
+        return _no_room(shared[int(conflict.clash.removeprefix(_BUDGET))], account)
+    if entries:
+        account.opened = entries[0].id
+    account.held = plus(held, extra)
+    return None
+
+
+def ending(account: Account) -> Iterator[Write]:
+    """Yield what ends an opened case in state: it is open no more, and its budgets are settled.
+
+    The first write fails with Conflict("interrupted") if somebody has ended the case already.
+    """
+    if account.opened is None:
+        return
+    yield Write(spending.END_OPENED, {"of_case": account.id}, expect=1, clash="interrupted")
+    if account.held == Usage() == account.used:
+        return
+    for name, period in sorted({_place(account, b) for b in account.budgets if b.per != "case"}):
+        yield settle(name, period, used=account.used, held=account.held)
+    yield Write(spending.RELEASE, {"of_case": account.id})
+
+
+def settle(name: str, period: str, *, used: Usage, held: Usage) -> Write:
+    """Return the write by which a budget counts `used` as spent and lets go of `held`."""
+    params = {
+        "of_name": name,
+        "of_period": period,
+        "cost": used.cost,
+        "tokens": _tokens(used),
+        "was_cost": held.cost,
+        "was_tokens": _tokens(held),
+    }
+    return Write(spending.SETTLE, params)
+
+
+def _holds(account: Account, budgets: Sequence[Budget], extra: Usage) -> Iterator[Write]:
+    seen = set()
+    for number, budget in enumerate(budgets):
+        name, period = _place(account, budget)
+        amounts = {"cost": extra.cost, "tokens": _tokens(extra)}
+        first = (name, period) not in seen
+        seen.add((name, period))
+        if first:
+            yield Write(spending.ADD_BUDGET, {"name": name, "period": period})
+        limits = {
+            "most_cost": _NO_LIMIT if budget.cost is None else budget.cost,
+            "most_tokens": _NO_LIMIT if budget.tokens is None else budget.tokens,
+        }
+        # A second budget of the same name and time only looks: the first has taken what both count.
+        held = amounts if first else {"cost": 0, "tokens": 0}
+        params = {**held, **limits, "of_name": name, "of_period": period}
+        yield Write(spending.HOLD, params, expect=1, clash=f"{_BUDGET}{number}")
+        if first:
+            row = {"case_id": account.id, "name": name, "period": period, **amounts}
+            yield Write(spending.RESERVE, row)
+
+
+def _opening(book: Casebook, account: Account) -> Entry:
+    """Return the entry that says what is about to leave, and to whom."""
+    decision, request = account.decision, account.request
+    header = {
+        "kind": "opened",
+        "case_id": account.id,
+        "parent": request.parent,
+        "thread": request.thread,
+        "decision": decision.name,
+        "version": decision.version,
+        "definition": book.register(decision),
+        "principal": request.principal.id,
+        "purpose": request.purpose or decision.purpose,
+        "policy": account.policy,
+        "stage": account.stage,
+        "key_digest": account.key_digest,
+        "currency": decision.stakes.currency,
+    }
+    remotes = [d.remote for d in decision.deciders if d.remote is not None]
+    detail = {
+        "at": account.at,
+        "key": account.key,
+        "principal": principal_data(request.principal),
+        "destinations": sorted({remote.destination for remote in remotes}),
+        "classes": sorted({word for f in decision.input_fields for word in f.classes}),
+    }
+    parts = {"input": account.body, "reads": plain(list(request.reads)), "detail": detail}
+    return book.entry(header, {n: v for n, v in parts.items() if v not in (None, [])})
+
+
+def _place(account: Account, budget: Budget) -> tuple[str, str]:
+    return budget.name or account.decision.name, budget.window(account.at)
+
+
+def _fits(budget: Budget, wanted: Usage) -> bool:
+    fits_cost = budget.cost is None or wanted.cost <= budget.cost
+    return fits_cost and (budget.tokens is None or _tokens(wanted) <= budget.tokens)
+
+
+def _no_room(budget: Budget, account: Account) -> Fault:
+    limits = [
+        f"{budget.money:g} {account.decision.stakes.currency}" if budget.money is not None else "",
+        f"{budget.tokens:,} tokens" if budget.tokens is not None else "",
+    ]
+    time = "case" if budget.per == "case" else budget.window(account.at) or "all time"
+    name = budget.name or account.decision.name
+    reason = (
+        f"the budget {name} ({' and '.join(filter(None, limits))} for {time}) has no room for another call"
+    )
+    return Fault(category="budget", reason=reason)
+
+
+def _tokens(usage: Usage) -> int:
+    return usage.tokens_in + usage.tokens_out

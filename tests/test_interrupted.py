@@ -1,0 +1,168 @@
+"""Nothing leaves before it is written down; a case that never came back is ended by somebody else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import answerable as ans
+from answerable.interrupted import end_interrupted
+from answerable.upkeep.work import work
+from remotes import MOST, remote, used
+from roads import HIGH, LOW, decision, memory
+from test_budget import spent
+from workspaces import MICRO, standing_clock
+
+memory = pytest.fixture(memory)
+FAR = 10**18  # microseconds since 1970: after every lease
+
+
+def test_before_anything_leaves_the_ledger_says_so(memory: ans.Workspace) -> None:
+    """While the call is under way there is an entry with the destinations, the classes and the input."""
+    seen: dict[str, Any] = {}
+
+    def looks(case: Any) -> Any:
+        (line,) = memory.records(kinds=("opened",))
+        stored = memory.ledger.get(memory.find(line["record_id"]))
+        assert stored is not None
+        seen.update(line=line, detail=memory.ledger.body(stored, "detail"), case=case)
+        return LOW
+
+    first, _ = remote(looks)
+    outcome = memory.decide(decision(first), {"number": "1"})
+
+    assert seen["line"]["case_id"] == outcome.record_id == seen["case"].id
+    assert seen["detail"]["destinations"] == ["primary.example"]
+    assert seen["detail"]["classes"] == ["Key"]
+
+
+def test_a_case_that_stays_here_is_one_entry(memory: ans.Workspace) -> None:
+    """Local deciders open nothing, even where a remote one stands behind them."""
+    second, asked = remote(LOW)
+    memory.decide(decision(lambda case: LOW, second), {"number": "1"})
+
+    assert (memory.records(kinds=("opened",)), asked.hits) == ([], 0)
+
+
+def test_several_remote_deciders_open_a_case_once(memory: ans.Workspace) -> None:
+    """One entry names all the destinations it may go to."""
+    first, _ = remote(ans.Abstain("no"))
+    second, _ = remote(LOW, name="second")
+    memory.decide(decision(first, second), {"number": "1"})
+
+    assert len(memory.records(kinds=("opened",))) == 1
+
+
+def test_a_case_past_its_lease_is_ended_as_interrupted(memory: ans.Workspace) -> None:
+    """Its budget is settled at the most it can have cost, its input is in the record, its key is free."""
+    stuck, go = threading.Event(), threading.Event()
+
+    def hangs(case: Any) -> Any:
+        stuck.set()
+        go.wait(10)
+        return LOW
+
+    first, _ = remote(hangs)
+    limited = decision(first, budgets=[ans.Budget(money=1, per="ever")])
+    caller = threading.Thread(
+        target=lambda: told.append(memory.decide(limited, {"number": "1", "body": "b"}))
+    )
+    told: list[Any] = []
+    caller.start()
+    stuck.wait(10)
+
+    ended = end_interrupted(memory.book, now=FAR)
+    go.set()
+    caller.join()
+
+    assert (ended, spent(memory)[:2]) == (1, (MOST.cost, 0))
+    assert (told[0].status, told[0].output) == ("failed", None)  # it came back too late to count
+    (line,) = memory.records()
+    assert (line["status"], line["fault"], line["cost"]) == ("failed", "interrupted", MOST.cost)
+    assert memory.why(line["record_id"]).data["input"] == {"number": "1", "body": "b"}
+    assert end_interrupted(memory.book, now=FAR) == 0
+
+
+def test_a_case_within_its_lease_is_left_alone(memory: ans.Workspace) -> None:
+    """The worker ends nothing that may still come back."""
+    clock = standing_clock(memory)
+
+    def looks(case: Any) -> Any:
+        assert end_interrupted(memory.book, now=clock.now() + 30 * MICRO) == 0
+        return LOW
+
+    first, script = remote(looks)
+    outcome = memory.decide(decision(first), {"number": "1"})
+
+    assert (outcome.status, script.hits) == ("answered", 1)
+
+
+CHILD = """
+import os, sys, time
+import answerable as ans
+from remotes import remote
+from roads import decision
+def calls(case):
+    print("calling", flush=True)
+    time.sleep(60)
+first, script = remote(calls)
+with ans.Workspace(sys.argv[1]) as ws:
+    ws.decide(decision(first, budgets=[ans.Budget(money=1, per="ever")]), {"number": "1"})
+"""
+
+
+def test_a_process_killed_in_a_call_leaves_a_case_that_a_worker_ends(tmp_path: Path) -> None:
+    """kill -9 while the provider works: the entry is there, the money is held; later both are settled."""
+    with ans.Workspace(tmp_path / "home"):
+        pass
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(tmp_path / "home")],
+        cwd=Path(__file__).parent,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "calling\n"
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=10)
+
+    with ans.Workspace(tmp_path / "home") as ws:
+        assert spent(ws)[:2] == (0, MOST.cost)
+        assert len(ws.records(kinds=("opened",))) == 1
+        clock = standing_clock(ws)
+        clock.at = FAR
+        (done,) = (role for role in work(ws, once=True) if role.role == "interrupted")
+
+        assert (done.done, spent(ws)[:2]) == (1, (MOST.cost, 0))
+        assert [line["fault"] for line in ws.records()] == ["interrupted"]
+        assert ws.ledger.verify().ok
+
+
+def test_a_rival_that_answered_the_key_wins_and_what_was_spent_is_told(tmp_path: Path) -> None:
+    """The loser's record says what it spent; its caller gets the winner's answer; nothing stays open."""
+    with ans.Workspace(tmp_path / "home") as one, ans.Workspace(tmp_path / "home") as other:
+        rival = decision(lambda case: HIGH, name="shared")
+
+        def slow(case: Any) -> Any:
+            other.decide(rival, {"number": "1"})
+            return used(cost=50)(case)
+
+        first, _ = remote(slow)
+        mine = decision(first, name="shared", version="2", budgets=[ans.Budget(money=1, per="ever")])
+
+        outcome = one.decide(mine, {"number": "1"})
+
+        assert outcome.output == HIGH
+        assert spent(one, "shared")[:2] == (50, 0)
+        assert sorted((e["status"], e["fault"]) for e in one.records()) == [
+            ("answered", None),
+            ("failed", "superseded"),
+        ]
+        assert end_interrupted(one.book, now=FAR) == 0
