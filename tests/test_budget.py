@@ -171,3 +171,16 @@ def test_processes_share_a_budget(tmp_path: Path) -> None:
     assert sum(hits) == 20
     with ans.Workspace(tmp_path / "home") as ws:
         assert spent(ws)[:2] == (20_000, 0)
+
+
+def test_an_operator_hears_of_it_at_four_fifths_and_at_the_end(memory: ans.Workspace) -> None:
+    """Once each, whatever else is asked for."""
+    first, _ = remote(lambda case: ans.Answer(LOW, usage=MOST))
+    limited = decision(first, ans.default(HIGH), budgets=[ans.Budget(money=0.005, per="ever")])
+
+    told = []
+    for ticket in tickets(8):
+        memory.decide(limited, ticket)
+        told.append(len(memory.records(kinds=("alert",))))
+
+    assert told == [0, 0, 0, 1, 1, 2, 2, 2]

@@ -31,9 +31,9 @@ from answerable.failures.budget import Budget
 from answerable.failures.fault import Fault, Faulted
 from answerable.failures.remote import Breaker, Limit, Price, Remote
 from answerable.failures.table import Action
-from answerable.integrations.llm import llm
 
 if _typing.TYPE_CHECKING:
+    from answerable.integrations.llm import llm
     from answerable.why import Why
     from answerable.workspace import Failure, Workspace
 
@@ -89,8 +89,8 @@ __all__ = [
     "rule",
 ]
 
-# What opens a home imports the database layer (0.3 s): it loads when it is first asked for.
-_LATER = {"Workspace": "workspace", "Failure": "workspace", "Why": "why"}
+# What opens a home imports the database layer (0.3 s): it and other large parts load when first asked for.
+_LATER = {"Workspace": "workspace", "Failure": "workspace", "Why": "why", "llm": "integrations.llm"}
 
 
 def __getattr__(name: str) -> object:

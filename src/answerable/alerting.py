@@ -19,6 +19,7 @@ from answerable.integrations.webhook import NotDelivered, post
 from answerable.ledger.entry import Conflict, Receipt, Unit, Write, text_id
 from answerable.ports import Clock, Journal
 from answerable.state import alerts as state
+from answerable.wording import printable
 
 LOGGER = logging.getLogger("answerable.alerts")
 SILENCE = 24 * 3600.0  # seconds without a repetition, after which the same alert is told anew
@@ -102,10 +103,10 @@ async def raise_alert(
             return False
     except BaseException:  # nobody was told: whoever comes next tries again
         with _GATE:
-            _MEMORIES[book].pop(alert.key, None)
+            _MEMORIES.get(book, {}).pop(alert.key, None)
         raise
     where = f" (record {raised.record})" if raised.record else ""
-    LOGGER.warning("%s; next: %s%s", alert.what, alert.next_step, where)
+    LOGGER.warning("%s", printable(f"{alert.what}; next: {alert.next_step}{where}"))
     if home is not None:
         deliver_soon(book.journal, book.clock, home, raised)
     return True
@@ -128,7 +129,8 @@ def _turn(book: Casebook, key: str) -> int | None:
         if len(known) >= _KEYS:
             for old in [name for name, one in known.items() if one.until <= now]:
                 del known[old]
-        known[key] = _Known(now + REMEMBERED)
+        if key in known or len(known) < _KEYS:  # else the database counts: memory must not grow without end
+            known[key] = _Known(now + REMEMBERED)
         return told.uncounted if told is not None else 0
 
 

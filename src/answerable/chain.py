@@ -7,6 +7,7 @@ room, and an `opened` entry that says so for good. A decider that stays here nee
 import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from answerable.decisions.answer import Answer, Usage
 from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
 from answerable.encoding import MICRO
+from answerable.errors import LedgerUnavailable
 from answerable.failures.alert import Alert, alert_of
 from answerable.failures.fault import Fault, Faulted
 from answerable.failures.plan import wait_before_retry
@@ -28,7 +30,7 @@ from answerable.failures.translate import fault_of
 from answerable.home import Home
 from answerable.limits import Limits
 from answerable.ports import Caller
-from answerable.spending import Submit, plus, reserve
+from answerable.spending import Submit, nearly_spent, plus, reserve
 
 See = Callable[[tuple[Fault, ...]], Case[Any]]
 
@@ -188,6 +190,14 @@ class Chain:
             await self._changed(account, change)
         if fault is not None and wait is None:
             await self._page(account, fault)
+
+    async def settled(self, account: Account) -> None:
+        """Tell an operator if a case that is recorded took a budget close to its end."""
+        if account.opened is None:
+            return
+        with suppress(LedgerUnavailable):  # the case itself is durable, and its caller waits
+            for alert in nearly_spent(self.book, account):
+                await self._tell(account, alert)
 
     async def _page(self, account: Account, fault: Fault) -> None:
         if account.decision.actions[fault.category].page:

@@ -442,6 +442,7 @@ async def record(road: Road, account: Account) -> Outcome[Any]:
             await road.chain.submit(written(road, account, took)[1])
         return known
     count(road.chain.counters, account, outcome, took)
+    await road.chain.settled(account)
     return outcome
 
 

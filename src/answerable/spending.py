@@ -6,12 +6,14 @@ from answerable.casebook import Casebook, link, principal_data
 from answerable.casefile import Account
 from answerable.decisions.answer import Usage
 from answerable.encoding import MICRO, plain
+from answerable.failures.alert import Alert
 from answerable.failures.budget import Budget
 from answerable.failures.fault import Fault
 from answerable.ledger.entry import Conflict, Entry, Receipt, Unit, Write
 from answerable.state import spending
 
 Submit = Callable[[Unit], Awaitable[Receipt]]
+WARN_AT = 0.8  # of a budget
 LEASE_S = 60.0  # beyond its deadline, before a case without an end counts as interrupted
 _NO_LIMIT = (1 << 63) - 1
 _BUDGET = "budget:"
@@ -91,6 +93,27 @@ def settle(name: str, period: str, *, used: Usage, held: Usage) -> Write:
     return Write(spending.SETTLE, params)
 
 
+def nearly_spent(book: Casebook, account: Account) -> Iterator[Alert]:
+    """Yield an alert for each budget of which this case, now settled, took the last but one fifth."""
+    for budget in account.budgets:
+        if budget.per == "case" or account.used == Usage():
+            continue
+        name, period = _place(account, budget)
+        for cost, _, tokens, _ in book.journal.rows(spending.SPENT, {"name": name, "period": period}):
+            for spent, of, last in (
+                (cost, budget.cost, account.used.cost),
+                (tokens, budget.tokens, _tokens(account.used)),
+            ):
+                if of and spent - last < of * WARN_AT <= spent:
+                    yield Alert(
+                        key=f"budget-warning:{name}:{period}",
+                        what=f"the budget {name} ({_allowed(budget, account)}) is used to {spent / of:.0%}",
+                        next_step="raise it if that is too soon; at 100 % only free deciders go on",
+                        decision=account.decision.name,
+                        category="budget",
+                    )
+
+
 def _holds(account: Account, budgets: Sequence[Budget], extra: Usage) -> Iterator[Write]:
     seen = set()
     for number, budget in enumerate(budgets):
@@ -153,16 +176,18 @@ def _fits(budget: Budget, wanted: Usage) -> bool:
 
 
 def _no_room(budget: Budget, account: Account) -> Fault:
+    name = budget.name or account.decision.name
+    reason = f"the budget {name} ({_allowed(budget, account)}) has no room for another call"
+    return Fault(category="budget", reason=reason)
+
+
+def _allowed(budget: Budget, account: Account) -> str:
     limits = [
         f"{budget.money:g} {account.decision.stakes.currency}" if budget.money is not None else "",
         f"{budget.tokens:,} tokens" if budget.tokens is not None else "",
     ]
     time = "case" if budget.per == "case" else budget.window(account.at) or "all time"
-    name = budget.name or account.decision.name
-    reason = (
-        f"the budget {name} ({' and '.join(filter(None, limits))} for {time}) has no room for another call"
-    )
-    return Fault(category="budget", reason=reason)
+    return f"{' and '.join(filter(None, limits))} for {time}"
 
 
 def _tokens(usage: Usage) -> int:

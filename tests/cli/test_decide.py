@@ -33,6 +33,7 @@ def test_the_shape_of_the_summary(cli: Any) -> None:
         "replayed": 0,
         "resumed": 0,
         "truths": 0,
+        "cost": {"amount": 0.0, "currency": "USD"},
         "right": {},
     }
 

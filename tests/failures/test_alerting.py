@@ -91,7 +91,8 @@ def test_the_first_of_a_key_is_an_entry_a_row_and_a_warning(
     assert new
     assert (entry["status"], entry["decision"], entry["fault"]) == ("raised", "route", "quota")
     assert entry["case_id"] == record
-    stored = any_ws.ledger.get(any_ws.find(record) and any_ws.book.children(case_id)[0][0])
+    stored = any_ws.ledger.get(any_ws.book.children(case_id)[0][0])
+    assert stored is not None
     assert any_ws.ledger.body(stored, "detail") == {
         "key": "quota:p m",
         "what": "p m: no credit",
@@ -165,6 +166,31 @@ def test_after_a_day_of_silence_it_is_told_anew(any_ws: ans.Workspace) -> None:
     (row,) = alerts(any_ws.journal)
     assert (row.times, row.first) == (1, clock.at)
     assert len(entries(any_ws)) == 2
+
+
+def test_a_process_remembers_so_many_keys_and_no_more(
+    ws: ans.Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond them the database counts; what is over a minute old makes room."""
+    monkeypatch.setattr(alerting, "_KEYS", 2)
+    clock = standing_clock(ws)
+    for n in (1, 2, 3):
+        tell(ws, replace(QUOTA, key=f"k{n}"))
+        tell(ws, replace(QUOTA, key=f"k{n}"))
+    assert list(alerting._MEMORIES[ws.book]) == ["k1", "k2"]
+    assert [row.times for row in alerts(ws.journal)] == [1, 1, 2]
+
+    clock.at += 61 * MICRO
+    tell(ws, replace(QUOTA, key="k4"))
+
+    assert list(alerting._MEMORIES[ws.book]) == ["k4"]
+
+
+def test_the_log_gets_one_line(ws: ans.Workspace, caplog: pytest.LogCaptureFixture) -> None:
+    """What a provider says cannot forge a second one."""
+    tell(ws, replace(QUOTA, what="no credit\n2026-01-01 ALL IS WELL\x1b[2J"))
+
+    assert caplog.messages[0].isprintable()
 
 
 def test_alerts_of_other_keys_are_others(ws: ans.Workspace) -> None:

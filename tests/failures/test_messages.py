@@ -84,7 +84,13 @@ def why(**changes: Any) -> dict[str, Any]:
 def unanswered(status: str, **changes: Any) -> dict[str, Any]:
     """Return the `why` of a case without an answer."""
     reason = f"ValueError: boom {SECRET}"
-    common = {"status": status, "output": None, "reasons": [], "decider": None, "reason": reason}
+    common: dict[str, Any] = {
+        "status": status,
+        "output": None,
+        "reasons": [],
+        "decider": None,
+        "reason": reason,
+    }
     return why(**{**common, "attempts": [], **changes})
 
 
@@ -156,6 +162,10 @@ def test_a_category_without_words_of_its_own_is_a_problem_on_our_side() -> None:
         (unanswered("refused", fault="denied"), "whoever asked is not allowed"),
         (unanswered("refused", attempts=[attempt(result="refused", fault="refusal")]), "would not answer it"),
         (unanswered("refused", attempts=[attempt(result="refused")]), "this may not be answered here"),
+        (
+            unanswered("refused", attempts=[attempt(fault="timeout"), attempt(result="refused")]),
+            "this may not be answered here",
+        ),
         (unanswered("failed", fault="exception"), "a technical problem on our side"),
         (unanswered("failed", fault="interrupted"), "our system was interrupted"),
         (unanswered("failed", fault="cancelled"), "whoever asked called it off"),

@@ -154,9 +154,26 @@ def _fault(why: Mapping[str, Any]) -> str | None:
     own: str | None = why.get("fault")
     if own is not None:
         return own
-    faults = [attempt["fault"] for attempt in why["attempts"] if attempt.get("fault")]
+    attempts = why["attempts"]
+    if why["status"] == "refused":  # whoever refused did not do so for what went wrong before
+        attempts = attempts[-1:]
+    faults = [attempt["fault"] for attempt in attempts if attempt.get("fault")]
     telling = next((category for category in _TELLING if category in faults), None)
     return telling or (faults[-1] if faults else None)
+
+
+# What an operator can mend, beside what an alert says: category of an attempt -> the step.
+_MENDED: Mapping[str, str] = {
+    "exception": "mend the decider's code: `answerable why` shows what it raised",
+    "wrong-type": "mend the decider's code: `answerable why` shows what it returned",
+    "context-overflow": "let the decider cut more, or add one with a larger context",
+    "deadline": "give the decision more time, or fewer deciders before the last",
+    "busy": "allow more calls at once, or send less at once",
+}
+_FAILED: Mapping[str, str] = {
+    "interrupted": "see why the process ended",
+    "cancelled": "see why the caller gave up",
+}
 
 
 # -- the operator ------------------------------------------------------------------------------------
@@ -164,7 +181,8 @@ def _fault(why: Mapping[str, Any]) -> str | None:
 
 def for_operator(why: Mapping[str, Any]) -> str:
     """Return what an operator is told: how it ended and why, at what cost, what to do, the record id."""
-    parts = [_ended(why), *_tried(why)]
+    ended = _ended(why)
+    parts = [ended, *_tried(why, ended)]
     if why["cost"]:
         parts.append(f"cost {money(why['cost'], why['currency'])}")
     damaged = "" if why["proof"]["verified"] else "WARNING, the record does not match what was signed: "
@@ -188,16 +206,17 @@ def _ended(why: Mapping[str, Any]) -> str:
     return f"{about} failed: {cause(fault) if fault else reason}"
 
 
-def _tried(why: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what went wrong on the way and how often each decider was called."""
+def _tried(why: Mapping[str, Any], said: str) -> Iterator[str]:
+    """Yield what went wrong on the way and how often each decider was called. said: what was told already."""
     for attempt in why["attempts"]:
         fault, calls = attempt.get("fault"), repeated(attempt)
         if not fault and not calls:
             continue
         told = f"{who(attempt['decider'])} {attempt['result']}"
         told += f" after {lasted(attempt.get('latency_us', 0))}"
-        details = ", ".join(filter(None, (cause(fault) if fault else "", calls)))
-        yield f"{told} ({details})"
+        news = cause(fault) if fault and not said.endswith(cause(fault)) else ""
+        details = ", ".join(filter(None, (news, calls)))
+        yield f"{told} ({details})" if details else told
 
 
 def next_step(why: Mapping[str, Any]) -> str:
@@ -208,13 +227,13 @@ def next_step(why: Mapping[str, Any]) -> str:
     paged = next((c for c in faults if c in TABLE and TABLE[c].page and c in CATEGORIES), None)
     if paged is not None:
         return alert_of(Fault(category=paged), why["decision"]).next_step
+    mend = next((_MENDED[c] for c in faults if c in _MENDED), "")
     if why["status"] == "escalated":
         by = f" by {when(why['due'])}" if why["due"] else ""
-        return f"a person answers it{by}"
+        return f"a person answers it{by}{f'; {mend}' if mend else ''}"
     if why["status"] == "failed":
-        if _fault(why) == "interrupted":
-            return "ask again; see why the process ended"
-        return "ask again; no answer was kept"
+        step = mend or _FAILED.get(_fault(why) or "", "see what each decider did with `answerable why`")
+        return f"{step}; then ask again"
     if why["status"] == "refused":
         steps = {
             "invalid-input": "send a valid input",
@@ -224,5 +243,8 @@ def next_step(why: Mapping[str, Any]) -> str:
     if why["degraded"] == "expired":
         return "give the queue more people, or more time"
     if why["degraded"]:
-        return "watch how many answers are second best: `answerable records --where 'degraded is not none'`"
+        return (
+            mend
+            or "watch how many answers are second best: `answerable records --where 'degraded is not none'`"
+        )
     return "nothing to do"

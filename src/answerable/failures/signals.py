@@ -19,7 +19,7 @@ _HTTP = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "url
 PACKAGES = frozenset((*_MODELS, *_ABOVE, *_HTTP))
 _SHOWN = re.compile(r"[A-Za-z0-9_.:/\-]{1,80}")
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-ms-request-id")
-_OUTPUT_IN_BODY = frozenset({("pydantic_ai", "UnexpectedModelBehavior")})  # the model's own words
+_OUTPUT_IN_BODY = frozenset({("pydantic_ai", "UnexpectedModelBehavior")})  # and in the text
 _LONGEST_BODY = 1_000_000
 
 
@@ -66,7 +66,9 @@ def read(exc: BaseException, now: datetime | None) -> Signal:
     status = _status(exc, response, error, words, names[0][0])
     if status is not None and status < 400 and error is body:
         body, error = None, {}  # a reply, and no error object in it: its text is nobody's message
-    message = _said(body, error) if body else _text(get(exc, "message")) or _own_text(exc)
+    message = whole = _said(body, error) if body else _text(get(exc, "message")) or own_text(exc)
+    if _OUTPUT_IN_BODY.intersection(names):
+        message = whole.partition("\n")[0].partition(": ")[0]  # what follows may quote the output
     headers = _headers(exc, response)
     named = [word for word in words if not word.isdigit() and _SHOWN.fullmatch(word)]
     return Signal(
@@ -76,7 +78,7 @@ def read(exc: BaseException, now: datetime | None) -> Signal:
         code=masked(named[0]) if named else None,
         message=message,
         answered=body is not None,
-        text=f"{message[:4000]} {body[:4000] if isinstance(body, str) else ''}".lower(),
+        text=f"{whole[:4000]} {body[:4000] if isinstance(body, str) else ''}".lower(),
         phase=_text(get(exc, "phase")) or None,
         in_stream=get(exc, "in_stream") is True,
         flagged=_flagged(error),
@@ -175,6 +177,25 @@ def _words(exc: BaseException, error: Mapping[str, Any], details: list[Mapping[s
             value = str(int(value)) if 0 <= value < 100_000 else ""
         if isinstance(value, str) and 0 < len(value) <= 100:
             yield value
+
+
+def _said(body: Any, error: Mapping[str, Any]) -> str:
+    """Return the provider's own sentence; a page of HTML holds none."""
+    for name in ("message", "Message", "detail", "error", "error_description"):
+        if text := _text(error.get(name)):
+            return text
+    return body if isinstance(body, str) and not body.lstrip().startswith("<") else ""
+
+
+def own_text(exc: BaseException) -> str:
+    """Return an exception's text; of pydantic's path and rule only, for its text quotes the values."""
+    try:
+        if ("pydantic_core", "ValidationError") in _names(exc):
+            errors = get(exc, "errors")(include_input=False, include_url=False, include_context=False)
+            return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in errors[:3])
+        return str(exc)
+    except Exception:  # foreign code
+        return ""
 
 
 def _said(body: Any, error: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ exception nothing above: the decider's own code
 """
 
 import errno
-from collections.abc import Mapping
+import re
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,17 +17,19 @@ from answerable.decisions.reading import NotAnAnswer
 from answerable.failures.fault import CATEGORIES, Fault, Faulted
 from answerable.failures.masking import masked
 from answerable.failures.plan import stricter
-from answerable.failures.signals import PACKAGES, Signal, frames, get, read, wrapped
+from answerable.failures.signals import PACKAGES, Signal, frames, get, own_text, read, wrapped
 from answerable.failures.table import TABLE
 from answerable.failures.translate_words import CLASSED, NAMED, VAGUE, of_status, told
 
-# An answer may have been made, and charged, though it did not reach us as one. A reply with an error status
-# is not charged.
-_BILLED = frozenset(
-    {"reset", "timeout", "truncated", "invalid", "empty", "garbled", "content-filter", "budget"}
-)
+# The request went out, and what came back, if anything, is no answer: it may be charged all the same. A reply
+# with an error status is not; the status beside a broken connection was made up by a wrapper.
+_BILLED_ANYHOW = frozenset({"reset", "timeout"})
+_BILLED = frozenset({"truncated", "invalid", "empty", "garbled", "content-filter", "refusal", "budget"})
 _UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
 _UNREADABLE = frozenset({"JSONDecodeError", "UnicodeDecodeError"})
+# How pydantic-ai says that there was nothing in a reply, itself or to the model it would have asked again.
+_HOLLOW = ("without content", "empty model response", "did not contain any", "please return text")
+_WRONG_SHAPE = re.compile(r"'(?:list|str|int|float|dict|bool)' object has no attribute")
 _READERS = frozenset({"json", "pydantic", "pydantic_core", "codecs", "encodings"})  # called by a client
 _CLIENTS = PACKAGES - {"http", "urllib"}
 
@@ -47,7 +49,7 @@ def fault_of(
     try:
         return _fault(exc, provider, model, now, depth=0)
     except Exception:  # the boundary: a foreign exception may do anything while it is read
-        return Fault(category="exception", provider=provider, model=model, billed=provider is not None)
+        return _ours("exception", str(get(type(exc), "__name__")), provider, model)
 
 
 def _fault(
@@ -112,15 +114,19 @@ def _by_phase(signal: Signal) -> str | None:
 
 def _refined(category: str, exc: BaseException, signal: Signal) -> str:
     """Tell apart what pydantic-ai calls unexpected behaviour: no reply of the interface, or none at all."""
-    if category != "invalid" or ("pydantic_ai", "UnexpectedModelBehavior") not in signal.names:
+    if ("pydantic_ai", "UnexpectedModelBehavior") not in signal.names:
+        return category
+    if category == "content-filter" and "refusal" in signal.text:
+        return "refusal"
+    if category != "invalid":
         return category
     if signal.text.startswith("invalid response from"):
         return "garbled"
     cause = get(exc, "__cause__")
     if isinstance(cause, ValueError) and type(cause).__name__ in _UNREADABLE:
         return "garbled"
-    hollow = ("without content", "empty model response", "did not contain any")
-    return "empty" if any(phrase in signal.text for phrase in hollow) else category
+    said = signal.text if cause is None else own_text(cause).lower()
+    return "empty" if any(phrase in said for phrase in _HOLLOW) else category
 
 
 def _by_code(exc: BaseException, signal: Signal) -> str | None:
@@ -134,7 +140,9 @@ def _by_code(exc: BaseException, signal: Signal) -> str | None:
         return None
     if isinstance(exc, IndexError | TypeError | AttributeError):
         # A client reads `choices[0]` of an empty list, or a field of null; the rest is misuse.
-        return "empty" if isinstance(exc, IndexError) or "nonetype" in signal.text else None
+        if isinstance(exc, IndexError) or "nonetype" in signal.text:
+            return "empty"
+        return "garbled" if _WRONG_SHAPE.match(signal.text) else None
     if ("pydantic_core", "ValidationError") in signal.names:
         return "invalid"
     return "garbled" if type(exc).__name__ in _UNREADABLE and isinstance(exc, ValueError) else None
@@ -161,8 +169,11 @@ def _filled(category: str, links: list[Signal], provider: str | None, model: str
     told_by = next((s for s in links if s.answered and s.message), None)
     if told_by is None and not failed:
         told_by = next((s for s in links if s.message), None)
-    who = " ".join(word for word in (provider or links[0].package, model) if word)
+    package, name = links[0].names[0]
+    who = " ".join(word for word in (provider or (package if package in PACKAGES else name), model) if word)
     marks = ", ".join(mark for mark in (f"HTTP {status}" if failed else "", code or "") if mark)
+    if category == "refusal":  # the model's own words
+        told_by = None
     said = _line(told_by.message, 200) if told_by and not told_by.message.lstrip().startswith("<") else ""
     return Fault(
         category=category,
@@ -174,7 +185,7 @@ def _filled(category: str, links: list[Signal], provider: str | None, model: str
         status=status,
         code=code,
         retry_after=first("retry_after"),
-        billed=in_stream or (not failed and (category in _BILLED or status is not None)),
+        billed=in_stream or category in _BILLED_ANYHOW or (not failed and category in _BILLED),
         request_id=first("request_id"),
         suggestion=first("suggestion"),
     )
@@ -198,28 +209,11 @@ def _worst(faults: list[Fault]) -> Fault:
 
 
 def _plain(exc: BaseException) -> str:
-    """Return "TypeName: text" of an exception of the decider's own code; of validation, no values."""
+    """Return "TypeName: text" of an exception of the decider's own code."""
     name = str(get(type(exc), "__name__"))
-    if (rule := _broken_rules(exc)) is not None:
-        return _line(f"{name}: {rule}", 400)
-    try:
-        text = _line(str(get(exc, "what") or exc), 300)
-    except Exception:  # foreign code: even its text may raise
-        text = ""
-    return _line(f"{name}: {text}" if text else name, 400)
-
-
-def _broken_rules(exc: BaseException) -> str | None:
-    """Return what pydantic found wrong, path and rule: its own text would quote the input."""
-    if not isinstance(exc, ValueError) or type(exc).__module__.partition(".")[0] != "pydantic_core":
-        return None
-    try:
-        errors: list[Mapping[str, Any]] = exc.errors(  # type: ignore[attr-defined]
-            include_input=False, include_url=False, include_context=False
-        )
-        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in errors[:3])
-    except Exception:  # foreign code; a name says enough
-        return ""
+    what = get(exc, "what")  # of our own errors, without the next step
+    text = _line(what if isinstance(what, str) else own_text(exc))
+    return f"{name}: {text}" if text else name
 
 
 def _line(text: str, longest: int = 300) -> str:

@@ -23,6 +23,7 @@ from answerable.integrations.tables_core import load
 # Where a provider is, if nobody says otherwise. Given to the client too: an environment variable must not
 # send a case elsewhere than its record says.
 HOSTS: Mapping[str, str] = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
+_KEYS = {"openai": "env:OPENAI_API_KEY", "anthropic": "env:ANTHROPIC_API_KEY"}
 _DECISIONS = ("openai-decisions", "google-decisions", "system-one", "typesafe")
 # What some providers need beside pydantic-ai; its extras are called as the providers are.
 _PACKAGES = {
@@ -63,7 +64,10 @@ class Source:
     @property
     def destination(self) -> str:
         """The host that gets the data, as far as it is known; else the provider's name."""
-        base = self.url or HOSTS.get(self.family) or getattr(self.given, "base_url", None)
+        if isinstance(self.given, str):
+            base = self.url or HOSTS.get(self.family)
+        else:
+            base = getattr(self.given, "base_url", None)
         return (base and urlsplit(str(base)).netloc) or self.family or self.name
 
     @property
@@ -118,6 +122,8 @@ def source_of(model: Any, *, url: str | None, api_key: str | None) -> Source:
     elif prefix == "system-one":
         raise UsageError("system-one is a protocol, not a place", next_step="give url=, the base URL")
     _check_package(_family(prefix))
+    if url is None and api_key is None:
+        api_key = _KEYS.get(_family(prefix))
     return Source(given=model, prefix=prefix, name=name, url=url, api_key=api_key)
 
 
@@ -266,13 +272,17 @@ class Models:
     """
 
     source: Source
-    _held: "WeakKeyDictionary[Any, _Held]" = field(default_factory=WeakKeyDictionary)
+    _held: "WeakKeyDictionary[Any, _Held]" = field(default_factory=WeakKeyDictionary, repr=False)
+    _imported: bool = field(default=False, repr=False)
 
     @asynccontextmanager
     async def model(self) -> AsyncIterator[Any]:
         """Yield the pydantic-ai Model for this loop. Raises Faulted (auth) without a key."""
         loop = asyncio.get_running_loop()
         key = read_key(self.source.api_key)
+        if not self._imported:  # a second of imports, which must not stand in the way of the loop's timers
+            await asyncio.to_thread(_make, self.source, key)
+            self._imported = True
         held = self._held.get(loop)
         if held is None or held.key != key:  # a key that was renewed is used from the next call on
             model, client = _make(self.source, key)
@@ -295,6 +305,7 @@ def _make(source: Source, key: str | None) -> tuple[Any, Any]:
     if not isinstance(source.given, str):
         return source.given, None
     models = load("pydantic_ai.models", extra="llm", purpose="an llm decider")
+    load("pydantic_ai.direct", extra="llm", purpose="an llm decider")
     if source.prefix is None:
         chat = load("pydantic_ai.models.openai", extra="llm", purpose="an llm decider")
         compatible = load("pydantic_ai.providers.openai_compatible", extra="llm", purpose="an llm decider")

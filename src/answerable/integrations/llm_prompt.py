@@ -31,11 +31,11 @@ class NoRoom(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prompt:
-    """What is sent: one system text, then turns of (role, text). notes: what was cut."""
+    """What is sent: one system text, then turns of (role, text). cut: what was left out, one line each."""
 
     system: str
     turns: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -84,7 +84,7 @@ class Wording:
         return self._cut(view, tail, full, room)
 
     def _cut(self, view: Any, tail: tuple[tuple[str, str], ...], full: Prompt, room: int) -> Prompt:
-        prompt, notes = full, []
+        prompt, told = full, []
         for path in self.trims:
             text = _at(view, path)
             if not isinstance(text, str) or prompt.tokens <= room:
@@ -94,11 +94,11 @@ class Wording:
             if len(head) + len(MARK) >= len(text):
                 continue
             view = _with(view, path, head + MARK)
-            notes.append(f"cut {'.'.join(path)} from {len(text):,} to {len(head):,} characters")
+            told.append(f"cut {'.'.join(path)} from {len(text):,} to {len(head):,} characters")
             prompt = self._made(view, tail)
         if prompt.tokens > room:
             raise NoRoom
-        return replace(prompt, notes=tuple(notes))
+        return replace(prompt, cut=tuple(told))
 
     def _emptied(self, view: Any) -> Any:
         for path in self.trims:
