@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import pytest
+
+import answerable as ans
+from answerable.failures.fault import Faulted
 
 Reply = Any  # a JSON value, bytes, or a function of the request's JSON that gives one of them
 
@@ -122,3 +129,32 @@ def upstream() -> Iterator[Upstream]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def case_of(asked: ans.Decision[Any, Any], left: float = 10.0, **more: Any) -> ans.Case[Any]:
+    """A case as the chain gives it to a decider. left: seconds. given: the input."""
+    given = more.pop("given", {"number": "1", "body": "help"})
+    return ans.Case(
+        id="r-1",
+        decision=asked.name,
+        input=asked.input.model_validate(given),
+        principal=ans.Principal("service:t"),
+        purpose="support",
+        key=None,
+        clock=time.monotonic,
+        deadline=time.monotonic() + left,
+        **more,
+    )
+
+
+def answer(asked: ans.Decision[Any, Any], left: float = 10.0, **more: Any) -> ans.Answer[Any]:
+    """What the first decider gives for one case, called as the chain calls it: once."""
+    made: ans.Answer[Any] = asyncio.run(asked.deciders[0].run(case_of(asked, left, **more)))
+    return made
+
+
+def fault(asked: ans.Decision[Any, Any], left: float = 10.0, **more: Any) -> Faulted:
+    """The fault that the first decider raises for one case."""
+    with pytest.raises(Faulted) as caught:
+        answer(asked, left, **more)
+    return caught.value

@@ -238,6 +238,15 @@ def test_second_best_answers_are_found(memory: ans.Workspace) -> None:
     assert [line["degraded"] for line in found] == ["fault:auth"]
 
 
+def test_a_decider_cannot_say_what_is_not_its_to_say(memory: ans.Workspace) -> None:
+    """A category of the whole case counts as an exception."""
+    first, _ = remote(fault("denied"))
+
+    outcome = memory.decide(decision(first, ans.default(HIGH)), TICKET)
+
+    assert outcome.degraded == "fault:exception"
+
+
 def test_a_flag_is_noted_beside_an_answer_that_stands(memory: ans.Workspace) -> None:
     """The finding rejects nothing."""
 

@@ -33,6 +33,10 @@ from answerable.failures.remote import Breaker, Limit, Price, Remote
 from answerable.failures.table import Action
 
 if _typing.TYPE_CHECKING:
+    from answerable.failures.exists import exists
+    from answerable.failures.grounding import numbers_stand, quotes_stand, quotes_stand_in
+    from answerable.failures.injection import injection
+    from answerable.failures.invariants import holds, not_in_future, sums_up, within
     from answerable.integrations.llm import llm
     from answerable.why import Why
     from answerable.workspace import Failure, Workspace
@@ -83,14 +87,37 @@ __all__ = [
     "Workspace",
     "classify",
     "default",
+    "exists",
+    "holds",
+    "injection",
     "llm",
     "model",
+    "not_in_future",
+    "numbers_stand",
     "person",
+    "quotes_stand",
+    "quotes_stand_in",
     "rule",
+    "sums_up",
+    "within",
 ]
 
 # What opens a home imports the database layer (0.3 s): it and other large parts load when first asked for.
-_LATER = {"Workspace": "workspace", "Failure": "workspace", "Why": "why", "llm": "integrations.llm"}
+_LATER = {
+    "Failure": "workspace",
+    "Why": "why",
+    "Workspace": "workspace",
+    "exists": "failures.exists",
+    "holds": "failures.invariants",
+    "injection": "failures.injection",
+    "llm": "integrations.llm",
+    "not_in_future": "failures.invariants",
+    "numbers_stand": "failures.grounding",
+    "quotes_stand": "failures.grounding",
+    "quotes_stand_in": "failures.grounding",
+    "sums_up": "failures.invariants",
+    "within": "failures.invariants",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from answerable.decisions.answer import JOINT, Belief, Suspend, Usage
+from answerable.decisions.answer import JOINT, NOTHING_USED, Belief, Suspend, Usage
 from answerable.decisions.case import Principal
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
@@ -66,8 +66,8 @@ class Account:
     cut: bool = False  # a decider whose answer stands did not see all of the input
     asks: Then = "next"  # who may still be asked, after what went wrong so far
     opened: bytes | None = None  # the id of its `opened` entry: something may have left this machine
-    held: Usage = field(default_factory=Usage)  # reserved of every budget
-    used: Usage = field(default_factory=Usage)  # consumed, or perhaps consumed
+    held: Usage = NOTHING_USED  # reserved of every budget
+    used: Usage = NOTHING_USED  # consumed, or perhaps consumed
 
     @property
     def budgets(self) -> tuple[Budget, ...]:

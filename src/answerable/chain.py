@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 from answerable.alerting import raise_alert
@@ -16,7 +16,7 @@ from answerable.breakers import Admitted, Breakers, Change
 from answerable.casebook import Casebook
 from answerable.casefile import Account
 from answerable.counters import Counters
-from answerable.decisions.answer import Answer, Usage
+from answerable.decisions.answer import NOTHING_USED, Answer, Usage
 from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
 from answerable.encoding import MICRO
@@ -25,7 +25,7 @@ from answerable.failures.alert import Alert, alert_of
 from answerable.failures.fault import Fault, Faulted
 from answerable.failures.plan import wait_before_retry
 from answerable.failures.remote import Remote
-from answerable.failures.table import Trips
+from answerable.failures.table import TABLE, Trips
 from answerable.failures.translate import fault_of
 from answerable.home import Home
 from answerable.limits import Limits
@@ -45,7 +45,7 @@ class Tried:
     returned: Any = None
     fault: Fault | None = None
     calls: tuple[Mapping[str, Any], ...] = ()
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NOTHING_USED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,9 +65,11 @@ class Chain:
 
         see: returns the case as the decider may see it, with the faults of its earlier calls.
         """
+        if decider.inline and decider.remote is None:
+            return await self._run(decider, see(()))  # nothing to wait for: its fault is final
         faults: list[Fault] = []
         calls: list[Mapping[str, Any]] = []
-        usage = Usage()
+        usage = NOTHING_USED
         while True:
             case = see(tuple(faults))
             began = case.clock()
@@ -148,6 +150,8 @@ class Chain:
             remote = decider.remote
             provider, model = (None, None) if remote is None else (remote.provider, remote.model)
             fault = fault_of(exc, provider=provider, model=model)
+            if fault.category not in TABLE:  # "denied" and the like are not a decider's to say
+                fault = replace(fault, category="exception")
             if isinstance(exc, Faulted):
                 return Tried(fault=fault, calls=exc.calls, usage=exc.usage)
             return Tried(fault=fault)

@@ -217,7 +217,9 @@ async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
             return attempt
         if account.decision.checks and not account.own_input():
             raise NotAnAnswer("invalid", f"{decider.name} changed the input, which cannot be read back")
-        return judge(account, replace(case, input=account.input), answer, ended)
+        if case.input is not account.input:
+            case = replace(case, input=account.input)
+        return judge(account, case, answer, ended)
     except NotAnAnswer as exc:
         return ended("failed", one_line(exc), fault=exc.fault)
     except Exception as exc:  # the boundary: what a decider gave may raise when it is read
@@ -450,7 +452,9 @@ def written(road: Road, account: Account, took: int) -> tuple[Outcome[Any], Unit
     """Return what the caller will be told, and the unit that makes it durable."""
     outcome = told_outcome(account)
     unit = road.book.unit(account, outcome, took)
-    return outcome, Unit(unit.entries, [*ending(account), *unit.writes])
+    if account.opened is not None:
+        unit = Unit(unit.entries, [*ending(account), *unit.writes])
+    return outcome, unit
 
 
 def count(counters: Counters, account: Account, outcome: Outcome[Any], took: int) -> None:

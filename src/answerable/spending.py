@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from answerable.casebook import Casebook, link, principal_data
 from answerable.casefile import Account
-from answerable.decisions.answer import Usage
+from answerable.decisions.answer import NOTHING_USED, Usage
 from answerable.encoding import MICRO, plain
 from answerable.failures.alert import Alert
 from answerable.failures.budget import Budget
@@ -21,6 +21,8 @@ _BUDGET = "budget:"
 
 def plus(one: Usage, other: Usage) -> Usage:
     """Return what two calls consumed together; the later model's name stands."""
+    if one is NOTHING_USED or other is NOTHING_USED:
+        return other if one is NOTHING_USED else one
     return Usage(
         cost=one.cost + other.cost,
         tokens_in=one.tokens_in + other.tokens_in,
@@ -44,7 +46,7 @@ async def reserve(book: Casebook, submit: Submit, account: Account, most: Usage)
     held = account.held
     extra = Usage(cost=max(0, wanted.cost - held.cost), tokens_in=max(0, _tokens(wanted) - _tokens(held)))
     shared = [b for b in account.budgets if b.per != "case"]
-    entries, writes = [], list(_holds(account, shared, extra)) if extra != Usage() else []
+    entries, writes = [], list(_holds(account, shared, extra)) if extra != NOTHING_USED else []
     if account.opened is None:
         entry = _opening(book, account)
         entries.append(entry)
@@ -70,10 +72,8 @@ def ending(account: Account) -> Iterator[Write]:
 
     The first write fails with Conflict("interrupted") if somebody has ended the case already.
     """
-    if account.opened is None:
-        return
     yield Write(spending.END_OPENED, {"of_case": account.id}, expect=1, clash="interrupted")
-    if account.held == Usage() == account.used:
+    if account.held == NOTHING_USED == account.used:
         return
     for name, period in sorted({_place(account, b) for b in account.budgets if b.per != "case"}):
         yield settle(name, period, used=account.used, held=account.held)
@@ -96,7 +96,7 @@ def settle(name: str, period: str, *, used: Usage, held: Usage) -> Write:
 def nearly_spent(book: Casebook, account: Account) -> Iterator[Alert]:
     """Yield an alert for each budget of which this case, now settled, took the last but one fifth."""
     for budget in account.budgets:
-        if budget.per == "case" or account.used == Usage():
+        if budget.per == "case" or account.used == NOTHING_USED:
             continue
         name, period = _place(account, budget)
         for cost, _, tokens, _ in book.journal.rows(spending.SPENT, {"name": name, "period": period}):

@@ -35,7 +35,7 @@ def described(annotation: Any) -> Field:
     ("annotation", "kind", "values"),
     [
         (Literal["low", "high"], "class", ("low", "high")),
-        (Literal["low", "high"] | None, "class", ("low", "high")),
+        (Literal["calm", "loud"] | None, "class", ("calm", "loud")),
         (Literal["a"] | Literal["b"], "class", ("a", "b")),
         (NewType("Level", Literal["low", "high"]), "class", ("low", "high")),  # type: ignore[valid-newtype]
         (Literal[Colour.RED], "class", ("red",)),

@@ -71,6 +71,7 @@ def test_a_sound_home_is_well(folder: Path) -> None:
             "state format",
         ),
         *("durability", "lock", "signing key", "clock", "sealing", "segments", "role sealer", "role expiry"),
+        *("breakers", "interrupted cases", "alerts"),
     }
     assert all(check.next_step for check in checks if check.state != "ok")
 
@@ -189,6 +190,34 @@ def a_policy(folder: Path) -> None:
     (folder / "policies" / "allow.cedar").write_text("permit(principal, action, resource);")
 
 
+def now(seconds: float = 0) -> int:
+    """Return the moment in so many seconds, as the tables keep it."""
+    return time.time_ns() // 1000 + round(seconds * 1_000_000)
+
+
+def open_breaker(folder: Path, *, until: float = 60, fault: str = "overloaded") -> None:
+    row = f"'openai', 'gpt-5', {now(-30)}, {now(until)}, 0, 0, '{fault}'"
+    sql(folder, f"INSERT INTO breaker VALUES ({row})")
+
+
+def unpaid_breaker(folder: Path) -> None:
+    open_breaker(folder, fault="quota")
+
+
+def overdue_case(folder: Path, *, expires: float = -90) -> None:
+    sql(folder, f"INSERT INTO opened VALUES (X'01', X'02', {now(expires)})")
+
+
+def untold_alert(folder: Path, *, webhook: str = '"https://127.0.0.1:1/hook"') -> None:
+    sql(folder, f"INSERT INTO alert VALUES ('auth:openai gpt-5', X'01', {now(-9)}, {now()}, 2, NULL, X'80')")
+    with (folder / "home.toml").open("a", encoding="utf-8") as file:
+        file.write(f"[alerts]\nwebhook = {webhook}\n")
+
+
+def no_webhook_url(folder: Path) -> None:
+    untold_alert(folder, webhook='"env:NO_SUCH_NAME"')
+
+
 def no_database_url(folder: Path) -> None:
     path = folder / "home.toml"
     path.write_text(path.read_text().replace('"sqlite:journal.db"', '"env:NO_SUCH_NAME"'))
@@ -226,6 +255,11 @@ def strange_database(folder: Path) -> None:
         (no_role, "role expiry", "warn", "never run"),
         (long_tail, "sealing", "warn", "in the journal"),
         (a_policy, "policies", "warn", "not enforced"),
+        (open_breaker, "breakers", "warn", "because the provider is overloaded"),
+        (unpaid_breaker, "breakers", "warn", "openai gpt-5 pause since"),
+        (overdue_case, "interrupted cases", "warn", "1 called somebody and never ended"),
+        (untold_alert, "alerts", "warn", "1 did not reach the webhook"),
+        (no_webhook_url, "alerts", "warn", "NO_SUCH_NAME"),
         (no_database_url, "journal", "fail", "NO_SUCH_NAME"),
         (strange_database, "journal", "fail", "sqlight"),
     ],
@@ -242,6 +276,82 @@ def test_each_fault_is_named_with_the_next_step(
     assert found[0].state == state
     assert said in found[0].what
     assert found[0].next_step
+
+
+def looked_at(folder: Path, name: str) -> list[Check]:
+    """Return what the doctor says of one thing."""
+    return [check for check in doctor(folder) if check.name == name]
+
+
+def test_a_breaker_is_told_with_its_times_and_what_mends_it(folder: Path) -> None:
+    """Which, since when, until when and why; a bill that is not paid is no matter of waiting."""
+    open_breaker(folder)
+
+    (found,) = looked_at(folder, "breakers")
+
+    assert found.what.startswith("calls to openai gpt-5 pause since 20")
+    assert " until 20" in found.what
+    assert "probe" in found.next_step
+
+    sql(folder, "UPDATE breaker SET fault = 'quota'")
+
+    assert "bill" in looked_at(folder, "breakers")[0].next_step
+
+
+def test_a_breaker_whose_pause_is_over_is_no_trouble_for_long(folder: Path) -> None:
+    """For an hour the next call may still find the provider dead; after that nobody calls it any more."""
+    open_breaker(folder, until=-10)
+    just_over = looked_at(folder, "breakers")
+    sql(folder, f"UPDATE breaker SET until = {now(-2 * 3600)}")
+
+    long_over = looked_at(folder, "breakers")
+
+    assert [check.state for check in just_over + long_over] == ["warn", "ok"]
+    assert "one may probe" in just_over[0].what
+
+
+def test_a_case_within_its_lease_is_no_trouble(folder: Path) -> None:
+    """It is under way."""
+    overdue_case(folder, expires=30)
+
+    (found,) = looked_at(folder, "interrupted cases")
+
+    assert (found.state, "under way: 1" in found.what) == ("ok", True)
+
+
+def test_an_alert_that_somebody_brings_is_no_trouble(folder: Path) -> None:
+    """It was claimed a moment ago, or delivered."""
+    untold_alert(folder)
+    sql(folder, f"UPDATE alert SET delivered = {-now()}")
+    claimed = looked_at(folder, "alerts")
+    sql(folder, f"UPDATE alert SET delivered = {now()}")
+
+    delivered = looked_at(folder, "alerts")
+
+    assert [check.state for check in claimed + delivered] == ["ok", "ok"]
+
+
+def test_an_alert_without_a_webhook_is_no_trouble(folder: Path) -> None:
+    """It is in the log and in the ledger, as the operator wants it."""
+    untold_alert(folder)
+    path = folder / "home.toml"
+    path.write_text(path.read_text().partition("[alerts]")[0])
+
+    assert [check.state for check in looked_at(folder, "alerts")] == ["ok"]
+
+
+def test_an_older_home_is_looked_at_without_the_tables_it_lacks(folder: Path) -> None:
+    """The only thing to do is to upgrade it."""
+    path = folder / "home.toml"
+    path.write_text(path.read_text().replace(f"state = {formats.STATE}", "state = 1"))
+    for table in ("opened", "budget", "reservation", "breaker", "alert"):
+        sql(folder, f"DROP TABLE {table}")
+    sql(folder, "UPDATE head SET state_format = 1")
+
+    assert {(check.name, check.next_step) for check in bad(folder)} == {
+        ("home", "run `answerable upgrade`"),
+        ("state format", "run `answerable upgrade`"),
+    }
 
 
 def test_a_journal_that_another_one_holds_is_found_soon(folder: Path) -> None:

@@ -14,7 +14,7 @@ from answerable.decisions.outcome import Outcome
 SLACK = 1.1  # a case may last so much of its deadline
 # What must not reach the affected person: names of exceptions, protocols and providers, and secrets.
 _NOT_FOR_PERSONS = re.compile(
-    r"\b\w+(?:Error|Exception)\b|Traceback|https?:|127\.0\.0\.1|\bHTTP\b|\bJSON\b|sk-chaos|primary|provider",
+    r"\b\w+(?:Error|Exception)\b|Traceback|https?:|127\.0\.0\.1|\bHTTP\b|\bJSON\b|sk-chaos",
     re.IGNORECASE,
 )
 _CIRCUIT = "circuit-open"  # a breaker that opens tells operators too; that is no page for a fault
@@ -84,12 +84,16 @@ def always(seen: Seen, deadline: float) -> list[str]:
             found.append(f"the record of case {number} does not hold every attempt")
         if why["status"] != outcome.status:
             found.append(f"the record of case {number} says {why['status']}")
-        leaked = _NOT_FOR_PERSONS.search(seen.texts[number - 1])
-        if leaked:
-            found.append(f"the person of case {number} reads {leaked.group()!r}")
+        found += leak(seen.texts[number - 1])
         if outcome.record_id not in seen.texts[number - 1]:
             found.append(f"the person of case {number} is not told the record id")
     return found
+
+
+def leak(text: str) -> list[str]:
+    """Return what in a text for the affected person must not stand there."""
+    leaked = _NOT_FOR_PERSONS.search(text)
+    return [f"the affected person reads {leaked.group()!r}"] if leaked else []
 
 
 def _hits(name: str, hits: int, allowed: tuple[int, int]) -> list[str]:

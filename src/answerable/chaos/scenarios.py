@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from answerable.chaos.judging import who
+from answerable.chaos.judging import SLACK, who
 from answerable.chaos.reference import CALM, Route, Ticket, decision, model, ticket
 from answerable.chaos.replies import DOWN, SOUND, Reply, says
 from answerable.chaos.server import FaultServer, Upstream
@@ -279,6 +279,7 @@ def own_machine(server: FaultServer) -> Report:
             took = time.perf_counter() - started
         report.told = {"locked": told, "locked_s": round(took, 2), "calls_while_locked": primary.hits - hits}
         report.hold(told == "LedgerUnavailable", f"with a locked database the case was {told}")
+        report.hold(took <= 3.0 * SLACK, f"with a locked database the case took {took:.1f} s of 3 s")
         report.hold(primary.hits == hits, "a call left the machine that no record can hold")
         report.hold(ws.decide(both, ticket("T-1")).status == "answered", "it does not go on once unlocked")
     for jump in (-3600, 86400):

@@ -155,7 +155,8 @@ class FaultServer:
         return int(self._tls.sockets[0].getsockname()[1])
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+        # Cancelled is what remains open at the end, and nobody is there to be told.
+        with suppress(ConnectionError, EOFError, asyncio.LimitOverrunError, asyncio.CancelledError):
             while await self._one(reader, writer):
                 pass
         with suppress(Exception):  # it may be broken already, which is what it is for

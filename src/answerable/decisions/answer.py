@@ -81,6 +81,9 @@ class Usage:
             object.__setattr__(self, "model", word(self.model, what="usage.model"))
 
 
+NOTHING_USED = Usage()  # one for all: most attempts consume nothing
+
+
 @dataclass(frozen=True, slots=True, init=False)
 class Answer(Generic[T]):
     """One typed output, why it was given and how sure its maker is of each field.
@@ -126,7 +129,7 @@ class Answer(Generic[T]):
             ("output", output),
             ("reasons", (reason,) if isinstance(reason, str) else tuple(reason)),
             ("beliefs", held),
-            ("usage", usage or Usage()),
+            ("usage", usage or NOTHING_USED),
             ("calls", tuple(calls)),
             ("withheld", dict(withheld or {})),
             ("cut", (cut,) if isinstance(cut, str) else tuple(cut)),

@@ -120,6 +120,19 @@ class Decision(Generic[I, O]):
                     f"{self.name}: the check {check!r} is no function",
                     next_step="give a function of the case and the answer",
                 )
+            self._check_paths(check)
+
+    def _check_paths(self, check: Any) -> None:
+        """Check the fields that a built-in check looks at: `fields` of the output, `inputs` of the input."""
+        for role, known in (("fields", self.output_fields), ("inputs", self.input_fields)):
+            names = [f.path for f in known]
+            for path in getattr(check, role, ()):
+                if str(path).partition(".")[0] not in names:
+                    side = "output" if role == "fields" else "input"
+                    raise UsageError(
+                        f"{self.name}: the check {check.__name__} names {path!r}, which is no {side} field",
+                        next_step=did_you_mean(str(path), names),
+                    )
 
     def _check_fallback(self, decider: Decider) -> None:
         """Check the outputs declared beforehand: a default's, and what follows when nobody answers."""

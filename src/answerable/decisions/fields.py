@@ -35,7 +35,7 @@ Key = Mark("Key")  # the outside world knows a case by this field (several field
 Subject = Mark("Subject")  # the person the case is about: the erasure key
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Trim(Mark):
     """Marks an input text that may be cut where a case is too large for a model: `Annotated[str, Trim(1)]`.
 

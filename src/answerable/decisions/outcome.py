@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from answerable.decisions.answer import Belief, Usage
+from answerable.decisions.answer import NOTHING_USED, Belief, Usage
 from answerable.errors import AnswerableError
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class Attempt:
     beliefs: Mapping[str, Belief] = field(default_factory=dict)
     expected_cost: int | None = None
     latency_us: int = 0
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NOTHING_USED
     calls: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -17,12 +17,15 @@ _PRIVATE_KEY = re.compile(
     re.DOTALL,
 )
 _URL = re.compile(r"://([^\s\"'<>]*+)")
+_SLASH = re.compile(r"[/?#]")
 _PORT = re.compile(r"[0-9]{1,5}(?:[/?#]|\Z)")
 _HEADER = re.compile(
     r"((?:authorization|cookie)\\{0,3}[\"']?\s{0,4}[:=]\s{0,4}(?:b(?=[\"']))?\\{0,3}[\"']?)([^\"'\r\n\\]++)",
     re.IGNORECASE,
 )
-_SCHEME = re.compile(r"(?<![A-Za-z0-9])((?:bearer|basic)\s{1,4})([A-Za-z0-9._~+/=-]{6,})", re.IGNORECASE)
+_SCHEME = re.compile(
+    r"(?<![A-Za-z0-9])((?:bearer|basic)\s{1,4})(?!(?:bearer|basic)\s)([A-Za-z0-9._~+/=-]{6,})", re.IGNORECASE
+)
 _NAMED = re.compile(
     rf"({_NAMES}|(?<![a-z])(?:sig|pass|pw)|[?&](?:key|auth|code))"
     r"(\\{0,3}[\"']?\s{0,4}(?:=>|[=:]|%3d)\s{0,4}(?:b(?=[\"']))?)"
@@ -58,15 +61,14 @@ def masked(text: str) -> str:
     password, token, secret, key and the like in queries, JSON, ini files and connection strings, private
     keys, and keys whose shape gives them away. Takes time in proportion to the length.
     """
-    text = _PRIVATE_KEY.sub(MASK, text)
+    text = _SHAPES.sub(_shape, _PRIVATE_KEY.sub(MASK, text))
     if "://" in text:
         text = _URL.sub(_url, text)
         text = _SLACK_HOOK.sub(rf"\1{MASK}", text)
     text = _HEADER.sub(_header, text)
     text = _SCHEME.sub(_scheme, text)
     text = _NAMED.sub(_named, text)
-    text = _OPTION.sub(_option, text)
-    return _SHAPES.sub(_shape, text)
+    return _OPTION.sub(_option, text)
 
 
 def _header(found: re.Match[str]) -> str:
@@ -80,18 +82,23 @@ def _scheme(found: re.Match[str]) -> str:
 
 def _url(found: re.Match[str]) -> str:
     """Mask the credentials of one URL, or of several without a space between them."""
-    return "://" + "://".join(_without_login(part) for part in found[1].split("://"))
+    if "@" not in found[1]:
+        return found[0]
+    parts = found[1].split("://")
+    return "://" + "://".join(_without_login(part) if "@" in part else part for part in parts)
 
 
 def _without_login(part: str) -> str:
     """Mask what stands before the host. A password may hold "/", but host:8080/?by=a@b is none."""
-    place = re.split(r"[/?#]", part, maxsplit=1)[0]
-    if "@" in place:
-        return MASK + part[place.rindex("@") :]
-    _, colon, rest = place.partition(":")
-    if colon and "@" in part and not _PORT.match(rest + part[len(place) : len(place) + 1]):
-        return MASK + part[part.rindex("@") :]
-    return part
+    at = part.rindex("@")
+    slash = _SLASH.search(part)
+    end = slash.start() if slash else len(part)
+    if at < end:
+        return MASK + part[at:]
+    if "@" in part[:end]:
+        return MASK + part[part.rindex("@", 0, end) :]
+    colon = part.find(":", 0, end)
+    return MASK + part[at:] if colon >= 0 and not _PORT.match(part, colon + 1) else part
 
 
 def _option(found: re.Match[str]) -> str:

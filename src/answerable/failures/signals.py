@@ -50,6 +50,12 @@ class Signal:
     provider: str | None = None
 
     @property
+    def foreign(self) -> bool:
+        """Whether it comes from an SDK or a client, by its class, or from a reply, by its shape."""
+        known = any(package in PACKAGES for package, _ in self.names)
+        return known or self.answered or self.status is not None
+
+    @property
     def package(self) -> str:
         """The top package that the exception's class comes from."""
         return self.names[0][0]
@@ -64,7 +70,7 @@ def read(exc: BaseException, now: datetime | None) -> Signal:
     details = [d for d in _list(error.get("details")) if isinstance(d, Mapping)]
     words = list(dict.fromkeys(_words(exc, error, details)))
     status = _status(exc, response, error, words, names[0][0])
-    if status is not None and status < 400 and error is body:
+    if status is not None and status < 400 and (error is body or isinstance(body, str)):
         body, error = None, {}  # a reply, and no error object in it: its text is nobody's message
     message = whole = _said(body, error) if body else _text(get(exc, "message")) or own_text(exc)
     if _OUTPUT_IN_BODY.intersection(names):
@@ -179,14 +185,6 @@ def _words(exc: BaseException, error: Mapping[str, Any], details: list[Mapping[s
             yield value
 
 
-def _said(body: Any, error: Mapping[str, Any]) -> str:
-    """Return the provider's own sentence; a page of HTML holds none."""
-    for name in ("message", "Message", "detail", "error", "error_description"):
-        if text := _text(error.get(name)):
-            return text
-    return body if isinstance(body, str) and not body.lstrip().startswith("<") else ""
-
-
 def own_text(exc: BaseException) -> str:
     """Return an exception's text; of pydantic's path and rule only, for its text quotes the values."""
     try:
@@ -204,13 +202,6 @@ def _said(body: Any, error: Mapping[str, Any]) -> str:
         if text := _text(error.get(name)):
             return text
     return body if isinstance(body, str) and not body.lstrip().startswith("<") else ""
-
-
-def _own_text(exc: BaseException) -> str:
-    try:
-        return str(exc)
-    except Exception:  # foreign code
-        return ""
 
 
 def _status(

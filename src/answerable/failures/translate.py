@@ -2,6 +2,7 @@
 
 named     the class alone says it                      ReadTimeout -> timeout
 told      the provider's code, type or wording says it insufficient_quota -> quota
+classed   pydantic-ai has sorted it                    ModelServerError -> server-error
 status    HTTP says it                                 503 -> unavailable
 vague     a wrapper that says no more than "it broke"  its cause is looked at first
 exception nothing above: the decider's own code
@@ -175,11 +176,14 @@ def _filled(category: str, links: list[Signal], provider: str | None, model: str
     if category == "refusal":  # the model's own words
         told_by = None
     said = _line(told_by.message, 200) if told_by and not told_by.message.lstrip().startswith("<") else ""
+    if who == name and said:  # plain Python: "TimeoutError: no answer within 3 s" says it all
+        reason = f"{name}: {said}"
+    else:
+        reason = _line(f"{who}: {CATEGORIES[category]}", 250)
+        reason += (f" ({marks})" if marks else "") + (f": {said}" if said else "")
     return Fault(
         category=category,
-        reason=_line(f"{who}: {CATEGORIES[category]}", 250)
-        + (f" ({marks})" if marks else "")
-        + (f": {said}" if said else ""),
+        reason=reason,
         provider=provider,
         model=model,
         status=status,

@@ -207,6 +207,8 @@ _LOADED = ("overloaded", "over capacity")
 
 def told(signal: Signal) -> str | None:
     """Return the category that a provider's codes, types or wording decide; None: let HTTP or the class."""
+    if not signal.foreign:  # a decider's own "the input is too long" is no provider's
+        return None
     status = signal.status if signal.status is not None and signal.status >= 400 else None
     if signal.flagged or _any(signal.words, ("content_filter", "responsibleaipolicyviolation")):
         return "content-filter"

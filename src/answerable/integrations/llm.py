@@ -99,7 +99,10 @@ def llm(
 
 
 def rebased(decider: Decider, url: str) -> Decider:
-    """Return the same decider, sent to another base URL. Raises UsageError for one that is no `llm`."""
+    """Return the same decider, sent to another base URL, without its key.
+
+    Raises UsageError for one that is no `llm`, or was made from a Model object.
+    """
     declared = decider.run.declared if isinstance(decider.run, _Unbound | _Bound) else None
     if declared is None or not isinstance(declared.spec.source.given, str):
         raise UsageError(
@@ -107,7 +110,7 @@ def rebased(decider: Decider, url: str) -> Decider:
             next_step='use ans.llm("provider:model", ...)',
         )
     old = declared.spec.source
-    moved = source_of(old.given, url=url, api_key=old.api_key)
+    moved = source_of(old.given, url=url, api_key=None)  # a key is for the place it was made for
     source = replace(moved, prefix=old.prefix, name=old.name)
     spec = replace(declared.spec, source=source, models=Models(source))
     declared_again = replace(declared, spec=spec)
@@ -136,7 +139,7 @@ class _Declared:
             ("url", source.url),
             ("mode", spec.mode),
             ("settings", dict(spec.settings)),
-            ("instructions", hashlib.sha256(spec.text.encode()).hexdigest()),
+            ("instructions", spec.text),
             ("tools", [[tool.name, tool.digest] for tool in spec.tools]),
             ("max_calls", spec.max_calls),
             ("context", spec.window),

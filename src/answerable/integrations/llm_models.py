@@ -230,6 +230,7 @@ class Seen:
     request_id: str | None = None
     content_type: str = ""
     body: bytes = b""
+    whole: bool = False  # the body arrived to its end
 
 
 SEEN_BYTES = 1 << 20
@@ -245,6 +246,7 @@ async def _look(response: Any) -> None:
     seen.status, seen.content_type = response.status_code, headers.get("content-type", "")
     seen.request_id = headers.get("x-request-id") or headers.get("request-id")
     seen.body = (await response.aread())[:SEEN_BYTES]
+    seen.whole = True
 
 
 @dataclass(slots=True)
@@ -309,7 +311,7 @@ def _make(source: Source, key: str | None) -> tuple[Any, Any]:
     if source.prefix is None:
         chat = load("pydantic_ai.models.openai", extra="llm", purpose="an llm decider")
         compatible = load("pydantic_ai.providers.openai_compatible", extra="llm", purpose="an llm decider")
-        client = _client()
+        client = _client(source)
         provider = compatible.OpenAICompatibleProvider(
             source.destination, base_url=source.url, api_key=key or _NO_KEY, http_client=client
         )
@@ -342,7 +344,7 @@ def _provider(source: Source, name: str, key: str | None) -> tuple[Any, Any]:
     if "httpx2" in str(known.get("http_client", "")) or "_OpenAIHTTPClient" in str(
         known.get("http_client", "")
     ):
-        client = given["http_client"] = _client()
+        client = given["http_client"] = _client(source)
     user_error = load("pydantic_ai.exceptions", extra="llm", purpose="an llm decider").UserError
     try:
         return kind(**given), client
@@ -356,14 +358,20 @@ _tls_lock = threading.Lock()
 _tls: list[Any] = []
 
 
-def _client() -> Any:
-    """Return a new HTTP client. The TLS context is shared: reading the root certificates takes 20 ms."""
+def _client(source: Source) -> Any:
+    """Return a new HTTP client. The TLS context is shared: reading the root certificates takes 20 ms.
+
+    It follows no redirect, which could lead elsewhere than the record says, and a call to this machine
+    takes no proxy that the environment names.
+    """
     httpx2 = load("httpx2", extra="llm", purpose="an llm decider")
     with _tls_lock:
         if not _tls:
             _tls.append(httpx2.create_ssl_context())
     return httpx2.AsyncClient(
         verify=_tls[0],
+        follow_redirects=False,
+        trust_env=not source.local,
         timeout=httpx2.Timeout(600.0, connect=10.0),
         limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100),
         event_hooks={"response": [_look]},

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,11 +12,11 @@ from answerable.decisions.case import Case
 from answerable.decisions.decider import Asked
 from answerable.encoding import MICRO
 from answerable.failures.fault import Fault, Faulted
-from answerable.failures.masking import masked
+from answerable.failures.masking import MASK, masked
 from answerable.failures.remote import Price
 from answerable.failures.translate import fault_of
 from answerable.integrations.llm_beliefs import beliefs_of, recovered
-from answerable.integrations.llm_models import Models, Seen, Source, seen_now
+from answerable.integrations.llm_models import Models, Seen, Source, read_key, seen_now
 from answerable.integrations.llm_output import BadReply, Shape, open_names, read_reply, shape_of
 from answerable.integrations.llm_prices import listed_cost, listed_window, response_cost
 from answerable.integrations.llm_prompt import NoRoom, Prompt, Wording
@@ -184,7 +185,7 @@ class Attempt:
             reason=(reason,) if reason else (),
             usage=self._usage(),
             calls=self.calls,
-            cut=prompt.notes,
+            cut=prompt.cut,
         )
 
     async def _decided(self, model: Any, prompt: Prompt) -> Answer[Any]:
@@ -219,7 +220,7 @@ class Attempt:
             usage=self._usage(),
             calls=self.calls,
             withheld={n: c for n, c in withheld.items() if n in self.shape.names},
-            cut=prompt.notes,
+            cut=prompt.cut,
         )
 
     def _parameters(self, model: Any) -> Any:
@@ -255,13 +256,16 @@ class Attempt:
             return "native"
         return "tool" if model.profile.get("supports_tools", True) else "prompted"
 
-    def _settings(self) -> Any:
+    def _settings(self, model: Any) -> Any:
         left = self.until - self.case.clock()
         if left <= 0:
             category = "timeout" if self.case.remaining > 0 else "deadline"
             raise self._fault(category)
-        limits = {"timeout": left, "request_timeout": left, "max_retries": 0}
-        return {**self.spec.settings, "max_tokens": self.asking.max_tokens(self.case), **limits}
+        ours = {"timeout": left, "request_timeout": left, "max_retries": 0}
+        if not self.spec.source.decides:
+            ours["max_tokens"] = self.asking.max_tokens(self.case)
+        unknown = getattr(model, "unsupported_settings", ())
+        return {**self.spec.settings, **{n: v for n, v in ours.items() if n not in unknown}}
 
     async def _request(self, model: Any, sent: list[Any], parameters: Any, told: Sequence[Any]) -> Any:
         """Send one request and note it, whatever comes back. Raises Faulted."""
@@ -269,7 +273,7 @@ class Attempt:
 
         self._within_calls()
         call: dict[str, Any] = {"kind": "model", "model": self.spec.source.id, "messages": list(told)}
-        settings = self._settings()
+        settings = self._settings(model)
         seen, started = Seen(), self.case.clock()
         token = seen_now.set(seen)
         try:
@@ -309,7 +313,15 @@ class Attempt:
         if type(exc).__name__ == "UserError":  # pydantic-ai: the request cannot be made like this
             return self._fault("rejected", masked(" ".join(str(exc).split())[:300]))
         fault = fault_of(exc, provider=source.provider, model=source.name)
+        fault = replace(fault, reason=self._without_key(fault.reason))
         return Faulted(fault, calls=self.calls, usage=self._usage())
+
+    def _without_key(self, text: str) -> str:
+        """Return a provider's words without the key, should they repeat it in a form that looks like none."""
+        with suppress(Faulted):
+            key = read_key(self.spec.source.api_key)
+            return text.replace(key, MASK) if key else text
+        return text
 
     def _judge(self, response: Any) -> None:
         """Raise Faulted for a response that must not be read, however good it looks."""
@@ -399,7 +411,9 @@ def strange_reply(exc: Exception, seen: Seen) -> tuple[str, str] | None:
     """Return category and reason for a reply of status 200 that is none; None where it is something else."""
     if any(type(link).__name__ == "DecodingError" for link in _chain(exc)):
         return "garbled", "the reply's compression is broken"
-    if seen.status is None or not 200 <= seen.status < 300:
+    if seen.status is not None and 300 <= seen.status < 400:
+        return "garbled", "the address redirects elsewhere"
+    if seen.status is None or not 200 <= seen.status < 300 or not seen.whole:
         return None
     try:
         data = json.loads(seen.body)

@@ -11,18 +11,24 @@ from pathlib import Path
 from typing import Literal
 
 from answerable import formats
-from answerable.encoding import MICRO
+from answerable.alerting import CLAIM
+from answerable.encoding import MICRO, timestamp
 from answerable.errors import AnswerableError, HomeError
+from answerable.failures.alert import alert_of
+from answerable.failures.fault import CATEGORIES, Fault
 from answerable.home import Home, may_become_home, open_home
 from answerable.ledger import sqlite
 from answerable.ledger.catalog import FOLDER as SEGMENTS
 from answerable.ledger.keys import Lookup, absent, load_signer
 from answerable.ledger.note import VerifierKey, open_note
 from answerable.ledger.seal import ENTRIES
+from answerable.state.alerts import UNDELIVERED
+from answerable.state.breakers import BREAKERS
 from answerable.state.roles import ROLES
 from answerable.upkeep.store import HEAD, Store
 from answerable.upkeep.stores import store_of
 from answerable.upkeep.work import JOBS
+from answerable.wording import printable
 
 State = Literal["ok", "warn", "fail"]
 
@@ -42,7 +48,10 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "eval": ("numpy", "scipy", "sklearn"),
     "postgres": ("psycopg",),
     "excel": ("openpyxl",),
+    "llm": ("pydantic_ai",),
+    "local-llm": ("pydantic_ai", "xllamacpp"),
 }
+FAILURES = 2  # the first state format that knows breakers, open cases and alerts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -399,6 +408,83 @@ def _roles(patient: _Patient) -> Iterator[Check]:
         yield Check(name=name, state=state, what=what, next_step=step if state == "warn" else "")
 
 
+# -- calls that leave the machine --------------------------------------------------------------------
+
+
+def _circuits(patient: _Patient) -> Iterator[Check]:
+    if _before_failures(patient):
+        return
+    circuits = patient.store.rows(BREAKERS)
+    bad = False
+    for provider, model, since, until, _, _, fault in circuits:
+        where = f"calls to {provider} {model}"
+        cause = CATEGORIES.get(fault, "calls took too long")
+        if patient.now < until:
+            told = f"pause since {timestamp(since)} until {timestamp(until)}, because {cause}"
+        elif patient.now < until + STALE * MICRO:
+            told = f"paused from {timestamp(since)} until {timestamp(until)}, because {cause}; one may probe"
+        else:  # nobody calls it any more: that is no trouble
+            continue
+        bad = True
+        step = _mended(fault)
+        yield Check(name="breakers", state="warn", what=printable(f"{where} {told}"), next_step=step)
+    if not bad:
+        what = f"none is open; {len(circuits):,} wait for their next call" if circuits else "none is open"
+        yield Check(name="breakers", state="ok", what=what)
+
+
+def _mended(fault: str) -> str:
+    if fault == "quota":
+        return alert_of(Fault(category=fault), "").next_step
+    return "look at the provider's status; calls go on by themselves when a probe succeeds"
+
+
+def _interrupted(patient: _Patient) -> Iterator[Check]:
+    if _before_failures(patient):
+        return
+    of_opened = f"SELECT count(*), min(expires) FROM opened WHERE expires <= {patient.now:d}"
+    ((overdue, oldest),) = patient.store.rows(of_opened)
+    if overdue:
+        age = (patient.now - oldest) / MICRO
+        what = f"{overdue:,} called somebody and never ended; the longest is {age:,.0f} s past its lease"
+        step = "run `answerable work`: it records them as interrupted and settles their budgets"
+        yield Check(name="interrupted cases", state="warn", what=what, next_step=step)
+        return
+    ((under_way,),) = patient.store.rows("SELECT count(*) FROM opened")
+    what = f"none is past its lease; under way: {under_way:,}"
+    yield Check(name="interrupted cases", state="ok", what=what)
+
+
+def _undelivered(patient: _Patient) -> Iterator[Check]:
+    if _before_failures(patient):
+        return
+    if patient.home.webhook is None:
+        what = "no webhook is set: they are in the log and in the ledger only"
+        yield Check(name="alerts", state="ok", what=what)
+        return
+    params = {"stale": round(CLAIM * MICRO) - patient.now, "at_most": 1000}
+    waiting = patient.store.rows(UNDELIVERED, params)
+    step = "see that the webhook answers, then run `answerable work`"
+    try:
+        patient.home.webhook_url(patient.env)
+        patient.home.webhook_key(patient.env)
+    except HomeError as exc:
+        yield Check(name="alerts", state="warn", what=exc.what, next_step=exc.next_step)
+    if waiting:
+        key, _, first, *_ = waiting[0]
+        many = f"{len(waiting):,}{' or more' if len(waiting) == 1000 else ''}"
+        what = f"{many} did not reach the webhook; the oldest is of {timestamp(first)}: {key}"
+        yield Check(name="alerts", state="warn", what=printable(what), next_step=step)
+    else:
+        yield Check(name="alerts", state="ok", what="all reached the webhook")
+
+
+def _before_failures(patient: _Patient) -> bool:
+    """Say whether there is nothing to look at: an older home, or a copy that calls nobody."""
+    ((found, *_),) = patient.store.rows(HEAD)
+    return bool(found < FAILURES) or _keyless(patient)
+
+
 _LOOKS: Mapping[str, Looking] = {
     "journal": _identity,
     "durability": _durability,
@@ -409,4 +495,7 @@ _LOOKS: Mapping[str, Looking] = {
     "sealing": _tail,
     "segments": _segments,
     "roles": _roles,
+    "breakers": _circuits,
+    "interrupted cases": _interrupted,
+    "alerts": _undelivered,
 }
