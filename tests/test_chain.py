@@ -227,6 +227,44 @@ def test_what_an_operator_must_know_is_told_once(memory: ans.Workspace) -> None:
     assert len(memory.records(kinds=("alert",))) == 1
 
 
+def test_what_a_provider_generates_may_come_out_better_the_second_time(memory: ans.Workspace) -> None:
+    """An answer that is none is asked for again where somebody generates it, not where code computes it."""
+    first, script = remote({"urgency": "purple"}, LOW)
+    computed = []
+
+    def computes(case: Any) -> Any:
+        computed.append(case)
+        return {"urgency": "purple"}
+
+    generated = memory.decide(decision(first, name="generated"), TICKET)
+    memory.decide(decision(computes, name="computed"), TICKET)
+
+    assert (generated.output, script.hits, len(computed)) == (LOW, 2, 1)
+    assert [f.category for f in script.cases[1].faults] == ["invalid"]
+
+
+def test_a_provider_that_gives_nothing_usable_is_left_alone(memory: ans.Workspace) -> None:
+    """Invalid output opens the breaker too."""
+    first, script = remote({"urgency": "purple"})
+
+    for number in range(10):
+        memory.decide(decision(first, ans.default(HIGH)), {"number": str(number)})
+
+    assert script.hits == 5
+
+
+def test_a_callable_of_which_nothing_is_known_shouts_too(memory: ans.Workspace) -> None:
+    """A bad key raised inside existing code: an operator hears of it once."""
+
+    def calls_out(case: Any) -> Any:
+        raise ans.Faulted(fault("auth"))
+
+    for number in range(3):
+        memory.decide(decision(calls_out, ans.default(HIGH)), {"number": str(number)})
+
+    assert len(memory.records(kinds=("alert",))) == 1
+
+
 def test_second_best_answers_are_found(memory: ans.Workspace) -> None:
     """By what made them so."""
     first, _ = remote(fault("auth"))

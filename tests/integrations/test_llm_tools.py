@@ -125,16 +125,14 @@ def test_tools_share_the_cases_time(server: Upstream) -> None:
         time.sleep(1)
         return ""
 
-    server.plays(chat(GOOD))
     asked = asked_of(server, slow)
-    answer(asked)  # the imports
-    server.plays(chat(GOOD), uses(("slow", {})))
+    server.plays(uses(("slow", {})))
 
     started = time.monotonic()
     exc = fault(asked, left=0.2)
 
     assert (exc.fault.category, exc.calls[-1]["kind"]) == ("deadline", "tool")
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 0.9
 
 
 def test_a_long_result_is_cut(server: Upstream) -> None:

@@ -23,6 +23,7 @@ from answerable.integrations.llm import rebased
 from answerable.workspace import MEMORY, Workspace
 
 ENVIRONMENT = "environment"  # the provider that clients find by their environment variables
+_GIVEN_UP_S = 2.0  # a client's own retries wait about so long
 _LOOKED_AT = 20  # inputs, until one is found that reaches a model
 # Settings that stand for a decision of ours; here the user's own is what meets the fault.
 _OURS = ("person", "alone", "checked")
@@ -79,6 +80,11 @@ class Aim:
     sound: bool
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def models(self) -> list[str]:
+        """The deciders whose models are pretended, the one that is called first before the others."""
+        return [self.names.get(u.name, u.name) for u in self.upstreams if u.calls or u.name in self.names]
+
 
 def example(model: type[BaseModel]) -> dict[str, Any]:
     """Return data that `model` accepts, made from its JSON schema. Raises UsageError where that fails."""
@@ -127,6 +133,7 @@ def aim(
         called = sorted((u for u in server.upstreams.values() if u.calls), key=lambda u: u.calls[0].at)
         if called:
             rest = [u for u in server.upstreams.values() if u not in called]
+            rest.sort(key=lambda u: u.name == ENVIRONMENT)
             first = names.get(called[0].name, ENVIRONMENT)
             sound = outcome.status == "answered" and not outcome.degraded
             notes = () if sound else (_unsound(outcome, first),)
@@ -152,7 +159,7 @@ def aim(
 def _unsound(outcome: Outcome[Any], first: str) -> str:
     why = outcome.attempts[-1].reason if outcome.attempts else outcome.reason
     told = next((a.reason for a in outcome.attempts if a.decider.startswith(f"{first}@")), why)
-    return f"a sound answer of {first} does not stand here ({told[:200]}); what follows a retry is not judged"
+    return f"a sound answer of {first} does not stand here: {told[:200]}"
 
 
 def _moved(
@@ -229,6 +236,9 @@ def _met(fault: Fault, variant: Variant, aimed: Aim, server: FaultServer) -> Met
         story = ws.why(outcome.record_id).text("person", width=10_000)
     hits = {u.name: u.hits for u in aimed.upstreams if u.hits}
     problems = (*_problems(variant, aimed, outcome, seconds), *leak(story))
+    if first.name == ENVIRONMENT and seconds > aimed.deadline / SLACK:
+        first.play(SOUND)  # a client that was given up may go on calling; it must not disturb what follows
+        time.sleep(_GIVEN_UP_S)
     return Met(
         fault=fault.number,
         title=fault.title,
@@ -264,8 +274,9 @@ def _problems(variant: Variant, aimed: Aim, outcome: Outcome[Any], seconds: floa
     second_best = outcome.status == "answered" and not by_first and expected.by != ("primary",)
     if second_best and expected.degraded and not outcome.degraded:
         yield "the answer is not marked as second best"
-    if aimed.sound and expected.by == ("primary",) and outcome.status == "escalated":
-        yield "a person is asked, although the model answers when it is called again"
+    waits_for = any(decider.kind == "person" for decider in aimed.decision.deciders)
+    if outcome.status == "escalated" and not waits_for:
+        yield "the case is left open, and nobody is asked: add ans.default(...) or ans.person(...)"
 
 
 def _allowed(variant: Variant, decision: Decision[Any, Any]) -> int:

@@ -78,11 +78,10 @@ def chaos(options: ChaosOptions) -> None:
         met = meet(aimed, server, numbers, progress=count)
     problems = sum(len(one.problems) for one in met)
     if options.json:
-        models = [aimed.names.get(upstream.name, upstream.name) for upstream in aimed.upstreams]
         say_json(
             {
                 "decision": decision.name,
-                "models": models,
+                "models": aimed.models,
                 "sound": aimed.sound,
                 "faults": len({one.fault for one in met}),
                 "problems": problems,

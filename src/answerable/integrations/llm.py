@@ -77,7 +77,8 @@ def llm(
     the decision's question; without any field the whole case is appended as JSON. version: defaults to the
     start of the digest of all that decides what is sent. options: see LLMOptions.
 
-    Chat models measure no belief; decision models do. The call is never repeated inside: the decision's
+    pydantic-ai is imported when the first decision with an llm is built. Chat models measure no belief;
+    decision models do. The call is never repeated inside: the decision's
     action table says what follows from a fault. Raises UsageError for what cannot work.
     """
     for given in options:
@@ -179,6 +180,7 @@ class _Declared:
         pairs = tuple(_example(asked, pair) for pair in self.examples)
         words = wording(self.spec.text, asked, pairs)
         asking = Asking(spec=self.spec, asked=asked, wording=words)
+        self.spec.models.load()
         return replace(self.decider(), run=_Bound(declared=self, asking=asking), remote=self.remote(asking))
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -275,16 +275,20 @@ class Models:
 
     source: Source
     _held: "WeakKeyDictionary[Any, _Held]" = field(default_factory=WeakKeyDictionary, repr=False)
-    _imported: bool = field(default=False, repr=False)
+
+    def load(self) -> None:
+        """Import what a call needs (about a second), so that no case's time is spent on it.
+
+        On this thread: an import that goes on in another one while a server forks never ends in its child.
+        """
+        with suppress(Exception):  # what is wrong is told by the call, as a fault
+            _make(self.source, _NO_KEY)
 
     @asynccontextmanager
     async def model(self) -> AsyncIterator[Any]:
         """Yield the pydantic-ai Model for this loop. Raises Faulted (auth) without a key."""
         loop = asyncio.get_running_loop()
         key = read_key(self.source.api_key)
-        if not self._imported:  # a second of imports, which must not stand in the way of the loop's timers
-            await asyncio.to_thread(_make, self.source, key)
-            self._imported = True
         held = self._held.get(loop)
         if held is None or held.key != key:  # a key that was renewed is used from the next call on
             model, client = _make(self.source, key)

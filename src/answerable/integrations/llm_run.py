@@ -303,10 +303,8 @@ class Attempt:
         """Return what a request's exception stands for; a strange reply is judged by its bytes, not by it."""
         strange = strange_reply(exc, seen)
         self.body = seen.body or getattr(exc, "body", None)
-        if (
-            seen.status is not None and seen.status < 300
-        ):  # a refused request's body may repeat a part of the key
-            call["reply"] = masked(seen.body.decode("utf-8", "replace"))
+        if seen.status is not None and seen.status < 300:  # another body may repeat a part of the key
+            call["reply"] = self._without_key(masked(seen.body.decode("utf-8", "replace")))
         source = self.spec.source
         if strange is not None:
             return self._fault(strange[0], strange[1], billed=True)
@@ -374,12 +372,14 @@ class Attempt:
             raise self._fault("budget", f"it made {len(self.calls)} calls, and max_calls allows no more")
 
     def _count(self, tokens_in: int, tokens_out: int, model: str | None, response: Any) -> None:
+        tokens_in, tokens_out = max(0, tokens_in), max(0, tokens_out)
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
         self.model_name = model or self.model_name
-        cost = None
-        if response is not None and self.spec.price is None and self.asking.asked.stakes.currency == "USD":
-            cost = response_cost(response)
+        cost, source = None, self.spec.source
+        hosted = source.prefix is not None and not source.local and self.spec.price is None
+        if response is not None and hosted and self.asking.asked.stakes.currency == "USD":
+            cost = response_cost(response)  # knows what came from the provider's cache
         if cost is None:
             cost = self.asking.cost(tokens_in, tokens_out)
         self.cost += cost or 0

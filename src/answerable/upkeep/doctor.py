@@ -465,17 +465,19 @@ def _undelivered(patient: _Patient) -> Iterator[Check]:
     params = {"stale": round(CLAIM * MICRO) - patient.now, "at_most": 1000}
     waiting = patient.store.rows(UNDELIVERED, params)
     step = "see that the webhook answers, then run `answerable work`"
+    known = True
     try:
         patient.home.webhook_url(patient.env)
         patient.home.webhook_key(patient.env)
     except HomeError as exc:
+        known = False
         yield Check(name="alerts", state="warn", what=exc.what, next_step=exc.next_step)
     if waiting:
         key, _, first, *_ = waiting[0]
         many = f"{len(waiting):,}{' or more' if len(waiting) == 1000 else ''}"
         what = f"{many} did not reach the webhook; the oldest is of {timestamp(first)}: {key}"
         yield Check(name="alerts", state="warn", what=printable(what), next_step=step)
-    else:
+    elif known:
         yield Check(name="alerts", state="ok", what="all reached the webhook")
 
 
