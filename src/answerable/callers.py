@@ -15,6 +15,7 @@ from answerable.decisions.decider import Decider
 
 T = TypeVar("T")
 THREADS = 64
+CLOSE_S = 1.0  # for cancelled calls to close what they hold
 GRACE_S = 0.05  # for a loop to tell that its time was over, before it counts as blocked
 
 
@@ -171,9 +172,11 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
     """Serve a loop until it is stopped; abandoned calls on it are cancelled, not waited for."""
     try:
         loop.run_forever()
-        for task in asyncio.all_tasks(loop):
+        left = asyncio.all_tasks(loop)
+        for task in left:
             task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        if left:  # a call under way closes its socket; one that swallows its cancellation is left behind
+            loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_S))
     finally:
         loop.close()
 

@@ -128,17 +128,19 @@ def _rule(error: Any) -> str:
     told = str(error["msg"])
     if error["type"] not in _OWN_TEXT and error["type"] in _known_types():
         return told
-    words = {word for word in _WORDS.findall(told.casefold())}
+    own = _PREFIX.sub("", told)  # pydantic's own words would meet a key such as "value"
+    words = {word for word in _WORDS.findall(own.casefold())}
     for value in _leaves(error["input"]):
         if value is None or len(value) > _LONGEST:
             return _UNTOLD
-        if value and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", told):
+        if value and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", own):
             return _UNTOLD
         if not words.isdisjoint(_WORDS.findall(value.casefold())):  # a part of it
             return _UNTOLD
     return told
 
 
+_PREFIX = re.compile(r"^(Value error|Assertion failed), ")
 _UNTOLD = "it breaks a rule of its own"
 _WORDS = re.compile(r"\w{4,}|\d{2,}")
 
