@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -16,8 +17,10 @@ import answerable as ans
 from answerable.state import spending
 from remotes import MOST, fault, remote, used
 from roads import HIGH, LOW, decision, memory
+from workspaces import KINDS, on_each_journal
 
 memory = pytest.fixture(memory)
+any_ws = pytest.fixture(params=KINDS)(on_each_journal)
 CENT = 0.01
 
 
@@ -31,17 +34,17 @@ def tickets(count: int) -> list[dict[str, str]]:
     return [{"number": str(i)} for i in range(count)]
 
 
-def test_fifty_cases_on_the_last_cent_do_not_overspend(memory: ans.Workspace) -> None:
+def test_fifty_cases_on_the_last_cent_do_not_overspend(any_ws: ans.Workspace) -> None:
     """A cent pays for ten calls at most: ten are made, forty cases take the default, nothing stays held."""
     first, script = remote(lambda case: time.sleep(0.02) or ans.Answer(LOW, usage=MOST))
     limited = decision(first, ans.default(HIGH), budgets=[ans.Budget(money=CENT, per="ever")])
 
     with ThreadPoolExecutor(50) as pool:
-        outcomes = list(pool.map(lambda t: memory.decide(limited, t), tickets(50)))
+        outcomes = list(pool.map(lambda t: any_ws.decide(limited, t), tickets(50)))
 
     assert Counter(o.degraded for o in outcomes) == {None: 10, "fault:budget": 40}
     assert script.hits == 10
-    assert spent(memory) == (10_000, 0, 200, 0)
+    assert spent(any_ws) == (10_000, 0, 200, 0)
 
 
 def test_what_was_reserved_and_not_used_is_free_again(memory: ans.Workspace) -> None:
@@ -77,15 +80,40 @@ def test_a_retry_of_a_call_that_was_never_charged_reserves_nothing_more(memory: 
     assert (outcome.status, script.hits, spent(memory)[:2]) == ("answered", 2, (400, 0))
 
 
-def test_a_call_that_may_have_been_charged_counts_in_full(memory: ans.Workspace) -> None:
+def test_a_call_that_may_have_been_charged_counts_in_full(any_ws: ans.Workspace) -> None:
     """A connection that broke after the request was sent: the most it can have cost."""
     first, _ = remote(fault("reset", billed=True), used(cost=400))
     limited = decision(first, budgets=[ans.Budget(money=1, per="ever")])
 
-    outcome = memory.decide(limited, tickets(1)[0])
+    outcome = any_ws.decide(limited, tickets(1)[0])
 
-    assert spent(memory)[:2] == (1400, 0)
+    assert spent(any_ws)[:2] == (1400, 0)
     assert outcome.attempts[0].usage.cost == 1400
+
+
+def test_a_call_that_its_caller_cancelled_counts_in_full() -> None:
+    """The provider may charge it: the budget and the record say so, and nothing stays held."""
+
+    async def never(case: Any) -> Any:
+        await asyncio.sleep(30)
+
+    async def cancels(ws: ans.Workspace) -> None:
+        told = {"provider": "p", "model": "m", "destination": "p.example", "most": MOST}
+        slow = ans.model(never, version="1", remote=ans.Remote(**told))
+        task = asyncio.create_task(
+            ws.adecide(decision(slow, budgets=[ans.Budget(money=1, per="ever")]), tickets(1)[0])
+        )
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with ans.Workspace("memory:") as ws:
+        asyncio.run(cancels(ws))
+
+        (line,) = ws.records()
+        assert (line["fault"], line["cost"], spent(ws)[:2]) == ("cancelled", MOST.cost, (MOST.cost, 0))
+        assert ws.outcome(line["record_id"]).attempts[0].fault == "cancelled"
 
 
 def test_a_case_may_have_a_budget_of_its_own(memory: ans.Workspace) -> None:

@@ -18,9 +18,10 @@ from answerable.upkeep.work import work
 from remotes import MOST, remote, used
 from roads import HIGH, LOW, decision, memory
 from test_budget import spent
-from workspaces import MICRO, standing_clock
+from workspaces import KINDS, MICRO, on_each_journal, standing_clock
 
 memory = pytest.fixture(memory)
+any_ws = pytest.fixture(params=KINDS)(on_each_journal)
 FAR = 10**18  # microseconds since 1970: after every lease
 
 
@@ -60,7 +61,7 @@ def test_several_remote_deciders_open_a_case_once(memory: ans.Workspace) -> None
     assert len(memory.records(kinds=("opened",))) == 1
 
 
-def test_a_case_past_its_lease_is_ended_as_interrupted(memory: ans.Workspace) -> None:
+def test_a_case_past_its_lease_is_ended_as_interrupted(any_ws: ans.Workspace) -> None:
     """Its budget is settled at the most it can have cost, its input is in the record, its key is free."""
     stuck, go = threading.Event(), threading.Event()
 
@@ -72,22 +73,22 @@ def test_a_case_past_its_lease_is_ended_as_interrupted(memory: ans.Workspace) ->
     first, _ = remote(hangs)
     limited = decision(first, budgets=[ans.Budget(money=1, per="ever")])
     caller = threading.Thread(
-        target=lambda: told.append(memory.decide(limited, {"number": "1", "body": "b"}))
+        target=lambda: told.append(any_ws.decide(limited, {"number": "1", "body": "b"}))
     )
     told: list[Any] = []
     caller.start()
     stuck.wait(10)
 
-    ended = end_interrupted(memory.book, now=FAR)
+    ended = end_interrupted(any_ws.book, now=FAR)
     go.set()
     caller.join()
 
-    assert (ended, spent(memory)[:2]) == (1, (MOST.cost, 0))
+    assert (ended, spent(any_ws)[:2]) == (1, (MOST.cost, 0))
     assert (told[0].status, told[0].output) == ("failed", None)  # it came back too late to count
-    (line,) = memory.records()
+    (line,) = any_ws.records()
     assert (line["status"], line["fault"], line["cost"]) == ("failed", "interrupted", MOST.cost)
-    assert memory.why(line["record_id"]).data["input"] == {"number": "1", "body": "b"}
-    assert end_interrupted(memory.book, now=FAR) == 0
+    assert any_ws.why(line["record_id"]).data["input"] == {"number": "1", "body": "b"}
+    assert end_interrupted(any_ws.book, now=FAR) == 0
 
 
 def test_a_case_within_its_lease_is_left_alone(memory: ans.Workspace) -> None:

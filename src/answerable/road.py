@@ -13,7 +13,7 @@ from typing import Any
 
 from answerable.casebook import PART_BYTES, Casebook
 from answerable.casefile import Account, Request
-from answerable.chain import Chain
+from answerable.chain import Chain, Tried
 from answerable.counters import Counters
 from answerable.decisions.acceptance import Verdict, accept, cheapest
 from answerable.decisions.account import attempt_data
@@ -31,8 +31,9 @@ from answerable.failures.masking import masked
 from answerable.failures.plan import may_be_asked, stricter
 from answerable.ledger.entry import Conflict, Unit, text_id
 from answerable.ports import Clock, Ids, PolicyEngine, Protector, Releases
-from answerable.spending import ending
+from answerable.spending import ending, minus
 
+_CANCELLED = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)  # not a fault of the decider's
 KEY_BYTES = 64 * 1024  # of a key; it stands in a part beside other things
 
 
@@ -135,7 +136,7 @@ async def answer_and_record(road: Road, account: Account) -> Outcome[Any]:
     """Run the deciders and record what came of it; a cancelled case is recorded too."""
     try:
         await ask_deciders(road, account)
-    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+    except _CANCELLED:
         account.status, account.reason, account.fault = "failed", "the caller cancelled", "cancelled"
         await record(road, account)
         raise
@@ -189,7 +190,7 @@ async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
         seen = replace(case, input=account.input, faults=faults) if faults else case
         return road.protector.view(seen, decider)
 
-    tried = await road.chain.ask(account, decider, see)
+    tried = Tried()
 
     def ended(result: Result, reason: str, **more: Any) -> Attempt:
         took = round((road.clock.monotonic() - started) * MICRO)
@@ -203,6 +204,13 @@ async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
             **more,
         )
 
+    before = account.used
+    try:
+        tried = await road.chain.ask(account, decider, see)
+    except _CANCELLED:
+        tried = Tried(usage=minus(account.used, before))
+        account.attempts.append(ended("failed", "the caller cancelled", fault="cancelled"))
+        raise
     if tried.fault is not None:
         return ended("failed", tried.fault.reason, fault=tried.fault.category)
     given = tried.given

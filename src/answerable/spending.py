@@ -31,6 +31,18 @@ def plus(one: Usage, other: Usage) -> Usage:
     )
 
 
+def minus(one: Usage, other: Usage) -> Usage:
+    """Return what was consumed since `other`, of which `one` is the later reading."""
+    if one is other:
+        return NOTHING_USED
+    return Usage(
+        cost=one.cost - other.cost,
+        tokens_in=one.tokens_in - other.tokens_in,
+        tokens_out=one.tokens_out - other.tokens_out,
+        model=one.model,
+    )
+
+
 async def reserve(book: Casebook, submit: Submit, account: Account, most: Usage) -> Fault | None:
     """Make durable that a call may leave now: the case is opened, and budgets hold the most it can cost.
 
