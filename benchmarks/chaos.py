@@ -74,7 +74,7 @@ def _table(rows: list[Row], rivals: dict[str, list[dict[str, Any]]]) -> None:
     """Print one line a variant: for each system whether it passed, the hits on both, and the seconds."""
     say("")
     say("each cell: passed, requests to the primary + the second, seconds")
-    say(f"{'fault':50} {'answerable':>22} " + " ".join(f"{name:>26}" for name in rivals))
+    say(f"{'fault':62} {'answerable':>22} " + " ".join(f"{name:>26}" for name in rivals))
     beside = {name: {(row["fault"], row["variant"]): row for row in told} for name, told in rivals.items()}
     for row in rows:
         state = "carried" if row.passed is None else "ok" if row.passed else "FAILED"
@@ -88,7 +88,12 @@ def _table(rows: list[Row], rivals: dict[str, list[dict[str, Any]]]) -> None:
             else:
                 told = "ok" if found["passed"] else "FAILED"
                 cells.append(f"{_cell(told, found['hits'], found['seconds']):>26}")
-        say(f"{f'{row.fault} {row.title}, {row.variant}'[:50]:50} " + " ".join(cells))
+        say(f"{_named(row):62} " + " ".join(cells))
+
+
+def _named(row: Row) -> str:
+    title = row.title if len(row.title) <= 30 else f"{row.title[:29]}…"
+    return f"{row.fault:2} {title}: {row.variant}"[:62]
 
 
 def _cell(state: str, hits: dict[str, int], seconds: float) -> str:

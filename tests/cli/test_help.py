@@ -34,6 +34,7 @@ def test_the_commands_are_those_that_the_design_names() -> None:
     """A command that is renamed or lost breaks scripts."""
     assert sorted(COMMANDS) == [
         "backup",
+        "chaos",
         "check",
         "decide",
         "demo",

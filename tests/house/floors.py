@@ -159,6 +159,7 @@ MODULES: dict[str, str] = {
     "examples.support_tickets.decision": "apps",
     "examples.support_tickets.demo": "apps",
     "examples.support_tickets.generator": "apps",
+    "examples.support_tickets.language_model": "apps",
     "examples.support_tickets.scoring": "apps",
     "examples.support_tickets.summary": "apps",
     "examples.support_tickets.words": "apps",

@@ -32,7 +32,7 @@ from answerable.chaos.replies import (
 )
 from answerable.chaos.variants import Expected, Fault, Reach, Variant, again, handed_on, kept_back
 
-_LOST = 0.5  # seconds a call on this machine may take when other work has the cores
+_LOST = 0.75  # seconds a call on this machine may take when other work has the cores
 _SLOW: tuple[Wire, ...] = ("hang", "drip", "stall")
 _BROKEN: tuple[tuple[str, Wire], ...] = (("reset before the headers", "reset"), ("reset in the body", "cut"))
 _AWAY: tuple[tuple[str, Reach], ...] = (
@@ -193,9 +193,17 @@ FAULTS: tuple[Fault, ...] = (
         title="404 model_not_found",
         variants=(
             Variant(
-                name="with a suggestion",
+                name="a model that is gone",
                 primary=(NO_MODEL,),
                 expected=handed_on(1, "not-found", within=2 * _LOST, alerts=("not-found",)),
+            ),
+            Variant(
+                name="a name misspelt",
+                primary=(NO_MODEL,),
+                setting="misspelt",
+                expected=handed_on(
+                    1, "not-found", within=2 * _LOST, alerts=("not-found",), also=("suggestion",)
+                ),
             ),
         ),
     ),
@@ -457,6 +465,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         number=28,
         title="the way there is broken",
+        scenario="pool",
         variants=(
             *(
                 Variant(

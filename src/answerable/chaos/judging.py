@@ -82,6 +82,8 @@ def always(seen: Seen, deadline: float) -> list[str]:
         kept = [(a["decider"], a["result"], a.get("fault")) for a in why["attempts"]]
         if kept != [(a.decider, a.result, a.fault) for a in outcome.attempts]:
             found.append(f"the record of case {number} does not hold every attempt")
+        if not why["proof"]["verified"]:
+            found.append(f"the record of case {number} cannot be proved")
         if why["status"] != outcome.status:
             found.append(f"the record of case {number} says {why['status']}")
         found += leak(seen.texts[number - 1])
@@ -133,6 +135,11 @@ def _request_id(seen: Seen) -> str | None:
     return None if told else "no alert names the provider's request id"
 
 
+def _suggestion(seen: Seen) -> str | None:
+    told = any("it suggests" in what for _, what in seen.alerts)
+    return None if told else "no alert says which model may be meant"
+
+
 def _shorter(seen: Seen) -> str | None:
     sizes = [len(json.dumps(call.body)) for call in seen.primary]
     return None if len(sizes) > 1 and sizes[1] < sizes[0] else f"the calls had {sizes} bytes"
@@ -172,6 +179,7 @@ ALSO: Mapping[str, Callable[[Seen], str | None]] = {
     "open-until-30": _open_until,
     "no-secret": _no_secret,
     "request-id": _request_id,
+    "suggestion": _suggestion,
     "shorter": _shorter,
     "says-what-was-cut": _says_what_was_cut,
     "more-room": _more_room,

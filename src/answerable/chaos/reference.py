@@ -98,21 +98,21 @@ def decision(name: str, deciders: list[Decider], **changes: Any) -> Decision[Any
     return Decision(**{**sound, **changes})
 
 
-def model(name: str, url: str, *, prefix: str = "", timeout: float = 2.0, **more: Any) -> Decider:
-    """Return a model of its own name at a pretended provider."""
-    settings: dict[str, Any] = {"instructions": INSTRUCTIONS, "name": name, "timeout": timeout, **more}
-    return llm(f"{prefix}{name}", url=url, **settings)
+def model(name: str, url: str, *, known_as: str | None = None, timeout: float = 2.0, **more: Any) -> Decider:
+    """Return a model at a pretended provider. known_as: its id there; the name without one."""
+    return llm(known_as or name, url=url, instructions=INSTRUCTIONS, name=name, timeout=timeout, **more)
 
 
 def met_by(variant: Variant, primary: str, second: str) -> Decision[Any, Any]:
     """Return the decision that meets a variant. primary, second: base URLs; Anthropic's without "/v1"."""
     setting: Setting = variant.setting
-    prefixes = {
-        "anthropic": "anthropic:",
-        "decisions": "openai-decisions:",
-        "decisions-measured": "openai-decisions:",
+    ids = {
+        "anthropic": "anthropic:primary",
+        "decisions": "openai-decisions:primary",
+        "decisions-measured": "openai-decisions:primary",
+        "misspelt": "openai-chat:gpt-6-lunna",  # near to a model that is known
     }
-    first = model("primary", primary, prefix=prefixes.get(setting, ""), timeout=variant.timeout)
+    first = model("primary", primary, known_as=ids.get(setting), timeout=variant.timeout)
     next_one = model("second", second, timeout=variant.timeout)
     triage = setting.startswith("decisions")
     calm: Any = CALM_TRIAGE if triage else _NO_PURCHASE if setting == "checked" else CALM

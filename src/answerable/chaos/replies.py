@@ -87,7 +87,7 @@ SPEND_LIMIT = fails(
 OVERLOADED = fails(529, "overloaded_error", "Overloaded")
 DOWN = fails(500, None, "The server had an error while processing your request.")
 NO_KEY = fails(401, "invalid_api_key", "Incorrect API key provided: sk-chaos-secret-0000.")
-NO_MODEL = fails(404, "model_not_found", "The model `primary` does not exist. Did you mean `primary-2`?")
+NO_MODEL = fails(404, "model_not_found", "The model does not exist or you do not have access to it.")
 MALFORMED = fails(400, "invalid_schema", "Invalid schema for response_format 'route'.")
 TOO_LONG = fails(
     400, "context_length_exceeded", "This model's maximum context length is 8192 tokens, you sent 9127."

@@ -13,9 +13,8 @@ from answerable.chaos import scenarios
 from answerable.chaos.faults import FAULTS
 from answerable.chaos.judging import Seen, problems, who
 from answerable.chaos.reference import HISTORY, met_by, ticket
-from answerable.chaos.replies import SOUND
 from answerable.chaos.server import FaultServer, closed_url
-from answerable.chaos.variants import Expected, Fault, Setting, Variant
+from answerable.chaos.variants import Fault, Variant
 from answerable.encoding import MICRO
 from answerable.errors import UsageError
 from answerable.workspace import MEMORY, Workspace
@@ -65,20 +64,11 @@ def run_faults(
     chosen = chosen_faults(numbers)
     rows: list[Row] = []
     with FaultServer() as server, quiet():
-        _warm(chosen, server)
         for fault in chosen:
             for row in _rows(fault, server):
                 rows.append(row)
                 progress(row)
     return rows
-
-
-def _warm(faults: Sequence[Fault], server: FaultServer) -> None:
-    """Let every client be imported once, which takes seconds that belong to no fault."""
-    settings: set[Setting] = {"plain", *(v.setting for fault in faults for v in fault.variants)}
-    for setting in settings:
-        patient = Variant(name="", primary=(SOUND,), expected=Expected(), setting=setting, timeout=60.0)
-        observed(replace(patient, deadline=120.0), server)
 
 
 def chosen_faults(numbers: Sequence[int]) -> list[Fault]:
@@ -107,7 +97,7 @@ def _rows(fault: Fault, server: FaultServer) -> Iterator[Row]:
     if fault.carried is not None:
         told = {"carried": fault.carried}
         yield Row(fault=fault.number, title=fault.title, variant="", passed=None, told=told)
-    elif fault.scenario is not None:
+    if fault.scenario is not None:
         for upstream in server.upstreams.values():
             upstream.forget()
         started = time.perf_counter()
@@ -172,7 +162,7 @@ def observed(variant: Variant, server: FaultServer) -> Seen:
         "expired-tls": server.expired_tls("primary") if variant.reach == "expired-tls" else "",
     }
     decision = met_by(variant, places[variant.reach], second.url)
-    changes = {**({"history": HISTORY} if variant.setting == "long" else {}), **variant.input}
+    changes = {"history": HISTORY} if variant.setting == "long" else {}
     outcomes, seconds = [], []
     with Workspace(MEMORY) as ws:
         for number in range(variant.cases):

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from answerable.alerting import alerts
 from answerable.chaos.judging import SLACK, who
 from answerable.chaos.reference import CALM, Route, Ticket, decision, model, ticket
 from answerable.chaos.replies import DOWN, SOUND, Reply, says
@@ -21,12 +22,13 @@ from answerable.chaos.server import FaultServer, Upstream
 from answerable.decisions.case import Case, Principal
 from answerable.decisions.decider import Decider
 from answerable.decisions.deciders import default, person
+from answerable.decisions.deciders import model as function_model
 from answerable.decisions.outcome import Outcome
 from answerable.encoding import MICRO
 from answerable.errors import LedgerUnavailable
 from answerable.failures.budget import Budget
 from answerable.failures.injection import injection
-from answerable.failures.remote import Breaker, Limit, Price
+from answerable.failures.remote import Breaker, Limit, Price, Remote
 from answerable.resolving import expire
 from answerable.workspace import MEMORY, Workspace
 
@@ -160,6 +162,47 @@ class Refund(BaseModel):
     """What somebody gets back; the type is the cap."""
 
     amount: int = Field(ge=0, le=500)
+
+
+def pool(server: FaultServer) -> Report:
+    """All connections of a client are in use: that is our own shortage, and no breaker opens for it."""
+    import httpx2
+
+    primary = server.upstream("primary")
+    primary.play(Reply(delay=2.0))  # longer than all cases together
+    report = Report()
+    calls = 0
+    limits, patience = httpx2.Limits(max_connections=1), httpx2.Timeout(5.0, pool=0.02)
+    with httpx2.Client(limits=limits, timeout=patience) as client:
+
+        def ask(case: Case[Any]) -> Any:
+            nonlocal calls
+            calls += 1
+            return client.post(f"{primary.url}/chat/completions", json={}).json()
+
+        remote = Remote(
+            provider="pooled", model="primary", destination="127.0.0.1", breaker=Breaker(failures=2)
+        )
+        own = function_model(ask, version="1", name="primary", remote=remote)
+        asked = decision("pooled", [own, default(CALM)])
+        taken = threading.Thread(target=client.post, args=(f"{primary.url}/chat/completions",))
+        taken.start()
+        while not primary.hits:
+            time.sleep(0.005)
+        with Workspace(MEMORY) as ws:
+            outcomes = [ws.decide(asked, ticket(f"T-{n}")) for n in range(2)]
+            circuits = ws.breakers.states()
+            told = [one.alert.category for one in alerts(ws.book.journal)]
+        taken.join(timeout=10)
+    report.told = {"calls": calls, "alerts": told}
+    report.hold(
+        all(o.attempts[0].fault == "pool" for o in outcomes),
+        f"the faults are called {[o.attempts[0].fault for o in outcomes]}",
+    )
+    report.hold(not circuits, "a breaker is open")
+    report.hold(told == ["pool"], f"alerts were raised for {told}, not once for the pool")
+    report.hold(primary.hits == 1, f"{primary.hits} calls arrived, not 1")
+    return report
 
 
 def burst(server: FaultServer) -> Report:

@@ -26,7 +26,7 @@ ENVIRONMENT = "environment"  # the provider that clients find by their environme
 _GIVEN_UP_S = 2.0  # a client's own retries wait about so long
 _LOOKED_AT = 20  # inputs, until one is found that reaches a model
 # Settings that stand for a decision of ours; here the user's own is what meets the fault.
-_OURS = ("person", "alone", "checked")
+_OURS = ("person", "alone", "checked", "misspelt")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,6 @@
 """What a fault is made of: the ways in which it is sent, and what a good system does then."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from answerable.chaos.replies import SOUND, Reply
@@ -11,7 +10,7 @@ from answerable.chaos.replies import SOUND, Reply
 Reach = Literal["server", "refused", "nowhere", "expired-tls"]
 # Which of our own decisions meets it; `reference` builds them.
 Setting = Literal[
-    "plain", "person", "alone", "anthropic", "decisions", "decisions-measured", "checked", "long"
+    "plain", "person", "alone", "anthropic", "decisions", "decisions-measured", "checked", "long", "misspelt"
 ]
 By = Literal["primary", "second", "default", "person", "nobody"]
 
@@ -43,7 +42,7 @@ class Variant:
     """One way in which a fault is sent.
 
     primary, second: what they reply, in order; the last goes on for ever. cases: decided one after the
-    other. deadline, timeout: seconds, of a case and of one call. input: changes of the sound input.
+    other. deadline, timeout: seconds, of a case and of one call.
     """
 
     name: str
@@ -55,12 +54,11 @@ class Variant:
     cases: int = 1
     deadline: float = 6.0
     timeout: float = 2.0
-    input: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """One of the forty. variants: single calls; scenario: the name of a function in `scenarios` instead.
+    """One of the forty. variants: single calls. scenario: the name of a function in `scenarios`.
 
     carried: what has to be built before it can be shown; such a fault never counts as passed.
     """

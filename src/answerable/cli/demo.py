@@ -23,6 +23,15 @@ class DemoOptions(Json):
         Path, typer.Option("--out", metavar="DIR", help="Its home and its files.", show_default=True)
     ] = Path("answerable-demo")
     seed: Annotated[int, typer.Option(metavar="N", help="Of the generated cases.")] = 7
+    llm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="local|ID", help="Ask a language model too: a small one of this machine, or by its id."
+        ),
+    ] = None
+    llm_tokens: Annotated[
+        int, typer.Option(metavar="N", help="What it may use in all; then the default answers.")
+    ] = 5000
 
 
 def demo(options: DemoOptions) -> None:
@@ -33,7 +42,13 @@ def demo(options: DemoOptions) -> None:
     from answerable.examples.support_tickets.summary import show
 
     load("sklearn", extra="eval", purpose="the demo")  # before it makes a home that it could not fill
-    summary = run(options.out, seed=options.seed)
+    if options.llm is None:
+        summary = run(options.out, seed=options.seed)
+    else:
+        from answerable.examples.support_tickets.language_model import language_model
+
+        with language_model(options.llm) as llm:
+            summary = run(options.out, seed=options.seed, llm=llm, tokens=options.llm_tokens)
     if options.json:
         say_json(summary)
     else:

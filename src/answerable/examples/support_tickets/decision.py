@@ -25,6 +25,9 @@ class Route(BaseModel):
     team: Literal["billing", "shipping", "account", "technical"]
 
 
+QUESTION = "How urgent is this support ticket, and which team takes it?"
+INSTRUCTIONS = "Sort the support ticket.\nProduct: {product}\nMessage: {body}"  # for a language model
+
 SAFE = Route(urgency="high", team="technical")  # what nobody can judge is looked at first
 
 STAKES = ans.Stakes(
@@ -66,27 +69,36 @@ def train(history: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
     return estimators
 
 
-def version_of(seed: int) -> str:
-    """Return the decision's version; it tells which history the model learned from."""
-    return f"1.{seed}"
+def version_of(seed: int, llm: ans.Decider | None = None) -> str:
+    """Return the decision's version: which history the model learned from, and which llm comes after it."""
+    return f"1.{seed}" if llm is None else f"1.{seed}+{llm.made_by}"
 
 
-def build(estimators: dict[str, Any], *, seed: int) -> ans.Decision[Ticket, Route]:
-    """Return the decision around trained estimators; seed: of the history they learned from."""
+def build(
+    estimators: dict[str, Any], *, seed: int, llm: ans.Decider | None = None
+) -> ans.Decision[Ticket, Route]:
+    """Return the decision around trained estimators.
+
+    seed: of the history they learned from. llm: is asked what rule and estimators leave open. Nobody
+    measures how sure it is; such answers stand here, which the version with an llm declares.
+    """
+    last = ans.default(SAFE, reason="nobody could say, so it is treated as urgent")
     return ans.Decision(
         name="route-ticket",
-        version=version_of(seed),
+        version=version_of(seed, llm),
         label="urgency",
-        question="How urgent is this support ticket, and which team takes it?",
+        question=QUESTION,
         input=Ticket,
         output=Route,
         owner="support-ops",
         purpose="customer-support",
-        deadline=8.0,
+        deadline=8.0 if llm is None else 30.0,
         stakes=STAKES,
         deciders=[
             ans.rule(security_words),
             ans.model(estimators, features=text_of, version=f"seed-{seed}"),
-            ans.default(SAFE, reason="nobody could say, so it is treated as urgent"),
+            *([] if llm is None else [llm]),
+            last,
         ],
+        unmeasured="review" if llm is None else "accept",
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import answerable as ans
+from answerable.alerting import alerts
 from answerable.examples.support_tickets.decision import (
     SAFE,
     Route,
@@ -18,6 +19,7 @@ from answerable.examples.support_tickets.decision import (
     version_of,
 )
 from answerable.examples.support_tickets.generator import TicketRow, generate
+from answerable.examples.support_tickets.language_model import TOKENS, account
 from answerable.examples.support_tickets.scoring import Score, score
 from answerable.examples.support_tickets.words_more import NEW_LINE
 
@@ -25,22 +27,30 @@ HISTORY, NEW = 6000, 2000
 PRODUCTS_OF_NEW_LINE = frozenset(product.name for product in NEW_LINE)
 
 
-def run(out: Path, *, seed: int = 7, quiet: bool = False) -> dict[str, Any]:
+def run(
+    out: Path,
+    *,
+    seed: int = 7,
+    quiet: bool = False,
+    llm: ans.Decider | None = None,
+    tokens: int = TOKENS,
+) -> dict[str, Any]:
     """Run the demo in the home `out` and return its summary as data; `quiet` prints no progress.
 
-    A second run with the same seed returns what the first one recorded. Raises UsageError if `out` holds
-    the demo of another seed.
+    llm: is asked what rule and model leave open, for as long as its `tokens` last. A second run with the
+    same seed returns what the first one recorded. Raises UsageError if `out` holds the demo of another seed
+    or llm.
     """
     with ans.Workspace(out) as ws:
-        _refuse_other_seed(ws, out, seed)
+        _refuse_other(ws, out, seed, llm)
         with _step("making tickets and learning from the history", quiet):
             history, new = generate(seed, HISTORY, NEW)
             estimators = train([(f"{t.product} {t.body}", t.label_urgency, t.label_team) for t in history])
-        decision = build(estimators, seed=seed)
+        decision = build(estimators, seed=seed, llm=llm)
         started = time.perf_counter()
-        with _step(f"deciding {len(new):,} new tickets, each one recorded", quiet):
-            results = ws.decide_many(decision, map(_ticket, new), principal="service:demo")
-            outcomes = [_outcome(result) for result in results]
+        what = f"deciding {len(new):,} new tickets, each one recorded"
+        with _step(what, quiet, end="" if llm is None else "\n"):  # alerts may be logged meanwhile
+            outcomes = _decided(ws, decision, new, llm, tokens)
         took = time.perf_counter() - started
         replayed = sum(outcome.replayed for outcome in outcomes)
         if not replayed:
@@ -51,32 +61,65 @@ def run(out: Path, *, seed: int = 7, quiet: bool = False) -> dict[str, Any]:
         with _step("verifying the ledger", quiet):
             report = ws.ledger.verify()
         unseen = [i for i, ticket in enumerate(new) if ticket.product in PRODUCTS_OF_NEW_LINE]
-        return {
+        whole = f"rule, model, {'' if llm is None else 'llm, '}default"
+        summary = {
             "home": str(out),
             "seed": seed,
             "tickets": len(new),
             "replayed": replayed,
             "seconds": took,
-            "deciders": _count(outcomes),
-            "scores": [s.as_dict() for s in _scores(outcomes, new, estimators)],
+            "deciders": _count(outcomes, decision),
+            "scores": [s.as_dict() for s in _scores(whole, outcomes, new, estimators)],
             "new_product_line": [
                 s.as_dict()
-                for s in _scores([outcomes[i] for i in unseen], [new[i] for i in unseen], estimators)
+                for s in _scores(whole, [outcomes[i] for i in unseen], [new[i] for i in unseen], estimators)
             ],
             "why": ws.why(_worth_telling(outcomes, new)).data,
             "verify": report.data(),
         }
+        if llm is not None:
+            told = [{"what": raised.alert.what, "times": raised.times} for raised in alerts(ws.journal)]
+            summary["llm"] = {
+                **account(decision.deciders[2], outcomes, new),
+                "tokens": tokens,
+                "alerts": told,
+            }
+        return summary
 
 
-def _refuse_other_seed(ws: ans.Workspace, out: Path, seed: int) -> None:
+def _decided(
+    ws: ans.Workspace,
+    decision: ans.Decision[Ticket, Route],
+    new: Sequence[TicketRow],
+    llm: ans.Decider | None,
+    tokens: int,
+) -> list[ans.Outcome[Route]]:
+    """Decide all tickets. With an llm one at a time: what several reserve together is more than they use."""
+    more: dict[str, Any] = {}
+    if llm is not None:
+        budget = ans.Budget(tokens=tokens, per="ever", name=f"demo {llm.name}")
+        more = {"concurrency": 1, "budget": budget}
+    results = ws.decide_many(decision, map(ticket_of, new), principal="service:demo", **more)
+    return [_outcome(result) for result in results]
+
+
+def _refuse_other(ws: ans.Workspace, out: Path, seed: int, llm: ans.Decider | None) -> None:
     newest = ws.records(limit=1)
-    if newest and newest[0]["version"] != version_of(seed):
+    version, wanted = newest[0]["version"] if newest else "", version_of(seed, llm)
+    if not version or version == wanted:
+        return
+    if version.partition("+")[0] == version_of(seed):
+        held = version.partition("+")[2]
         raise ans.UsageError(
-            f"{out} holds a demo of another seed", next_step="name another folder with --out, or that seed"
+            f"{out} holds a demo with {f'the language model {held}' if held else 'no language model'}",
+            next_step="name another folder with --out, or give the same --llm as then",
         )
+    raise ans.UsageError(
+        f"{out} holds a demo of another seed", next_step="name another folder with --out, or that seed"
+    )
 
 
-def _ticket(row: TicketRow) -> Ticket:
+def ticket_of(row: TicketRow) -> Ticket:
     return Ticket(
         number=row.number, customer_id=row.customer_id, email=row.email, body=row.body, product=row.product
     )
@@ -89,21 +132,24 @@ def _outcome(result: Any) -> ans.Outcome[Route]:
     return outcome
 
 
-def _count(outcomes: Sequence[ans.Outcome[Route]]) -> dict[str, int]:
+def _count(outcomes: Sequence[ans.Outcome[Route]], decision: ans.Decision[Ticket, Route]) -> dict[str, int]:
     """Return how many tickets each decider finished, in the order in which they are asked."""
     names = [(o.decider or "nobody").partition("@")[0] for o in outcomes]
-    order = ("security_words", "model", "default", "nobody")
+    order = (*(decider.name for decider in decision.deciders), "nobody")
     return {name: names.count(name) for name in order if name in names}
 
 
 def _scores(
-    outcomes: Sequence[ans.Outcome[Route]], new: Sequence[TicketRow], estimators: dict[str, Any]
+    whole: str,
+    outcomes: Sequence[ans.Outcome[Route]],
+    new: Sequence[TicketRow],
+    estimators: dict[str, Any],
 ) -> Iterator[Score]:
     """Score the whole decision beside each simpler way of answering every ticket."""
-    texts = [text_of(_ticket(t)) for t in new]
+    texts = [text_of(ticket_of(t)) for t in new]
     predicted = zip(*(estimators[field].predict(texts) for field in ("urgency", "team")), strict=True)
     by_rule = [Route(urgency="high", team="account") if "hacked" in t.body.lower() else COMMON for t in new]
-    yield score("rule, model, default", [o.unwrap() for o in outcomes], new)
+    yield score(whole, [o.unwrap() for o in outcomes], new)
     yield score("the rule alone", by_rule, new)
     yield score("the model alone", [Route(urgency=u, team=t) for u, t in predicted], new)
     yield score("always the default", [SAFE] * len(new), new)
@@ -124,9 +170,9 @@ def _worth_telling(outcomes: Sequence[ans.Outcome[Route]], new: Sequence[TicketR
 
 
 @contextmanager
-def _step(what: str, quiet: bool) -> Iterator[None]:
+def _step(what: str, quiet: bool, end: str = "") -> Iterator[None]:
     if not quiet:
-        print(f"{what} ...", end="", file=sys.stderr, flush=True)
+        print(f"{what} ...", end=end, file=sys.stderr, flush=True)
     started = time.perf_counter()
     yield
     if not quiet:

@@ -24,6 +24,11 @@ def show(summary: Mapping[str, Any]) -> None:
     console.print("", _verdict(summary["scores"]), "", sep="\n")
     console.print(_scores("The same, products that the history did not know", summary["new_product_line"]))
     console.print("", _on_new_line(summary["new_product_line"]), sep="\n")
+    if "llm" in summary:
+        console.print("", _asked(summary["llm"]), sep="\n")
+        if summary["llm"]["answered"]:
+            console.print("", _quality(summary["llm"]), sep="\n")
+        console.print("", *_on_llm(summary["llm"]), sep="\n", markup=False)
     console.print("\n[bold]One of them, in full[/bold]\n")
     console.print(Why(summary["why"]).text("operator", width=min(console.width, 100)), markup=False)
     verify = summary["verify"]
@@ -33,12 +38,12 @@ def show(summary: Mapping[str, Any]) -> None:
         f"checkpoint {verify['checkpoint']['size']:,}"
     )
     console.print("\n[bold]What to try next[/bold]")
-    for command, why in _next_steps(summary["home"], summary["why"]["record_id"]):
+    for command, why in _next_steps(summary["home"], summary["why"]["record_id"], summary.get("llm")):
         console.print(f"  {command}", soft_wrap=True, markup=False)
         console.print(f"      [dim]{why}[/dim]", soft_wrap=True)
 
 
-def _next_steps(home: str, record: str) -> Iterator[tuple[str, str]]:
+def _next_steps(home: str, record: str, llm: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     """Yield commands that can be pasted here, and what each shows."""
     import os
     import shlex
@@ -50,6 +55,11 @@ def _next_steps(home: str, record: str) -> Iterator[tuple[str, str]]:
     yield f"{run} why {record} --for person {at}", "the same story for the customer"
     yield f"{run} why {record} --for auditor {at}", "and for an auditor"
     yield f'{run} records --where "decider ~ default" {at}', "what nobody could say"
+    if llm is not None:
+        which = shlex.quote(f"decider = {llm['made_by']}")
+        yield f"{run} records --where {which} {at}", "what the language model answered"
+        if llm["example"]:
+            yield f"{run} why {llm['example']} --json {at}", "what it was sent, and what it replied"
     yield f"{run} ledger seal {at}", "move the log into Parquet files"
     yield f"{run} ledger prove {record} -o proof.tlog-proof {at}", "a proof that verifies offline"
     yield f"{run} new my-decision", "your own"
@@ -86,6 +96,65 @@ def _on_new_line(scores: Sequence[Mapping[str, Any]]) -> str:
         f"On what it never saw, {best['name']} would have cost less ({best['cost']:,.0f} USD): a model is "
         "sure of itself where it should not be. That is what watching accuracy and drift is for."
     )
+
+
+def _asked(llm: Mapping[str, Any]) -> Any:
+    """Return the table of what was asked of the language model, and what came of it."""
+    seconds = llm["seconds"]
+    faults = ", ".join(f"{category} {count:,}" for category, count in llm["faults"].items())
+    cost = f"{llm['cost']:.4f} USD" if llm["cost"] else "0 USD, it runs here" if llm["here"] else "0 USD"
+    table = _table(f"The language model {llm['name']}", ("", ""))
+    table.show_header = False
+    for name, value in (
+        ("tickets that rule and model left open", f"{llm['left_open']:,}"),
+        ("asked", f"{llm['asked']:,}"),
+        ("valid answers", f"{llm['answered']:,}"),
+        ("calls", f"{llm['calls']:,}"),
+        ("faults", faults or "none"),
+        (
+            "seconds a call",
+            f"{seconds['median']:.1f} (median), {seconds['longest']:.1f} (longest)" if seconds else "-",
+        ),
+        (
+            "tokens",
+            f"{llm['tokens_in']:,} in and {llm['tokens_out']:,} out, of {llm['tokens']:,} allowed",
+        ),
+        ("cost", cost),
+    ):
+        table.add_row(name, value)
+    return table
+
+
+def _quality(llm: Mapping[str, Any]) -> Any:
+    fields = llm["quality"][0]["fields"]
+    table = _table(f"The {fields:,} fields that it answered", ("answered by", "right", "", "cost of errors"))
+    for row in llm["quality"]:
+        share = f"{row['right'] / fields:.0%}" if fields else "-"
+        table.add_row(row["name"], f"{row['right']:.3g}", share, f"{row['cost']:,.0f} USD")
+    return table
+
+
+def _on_llm(llm: Mapping[str, Any]) -> Iterator[str]:
+    """Say what the two tables are worth, and what an operator was told meanwhile."""
+    its, default = llm["quality"][0], llm["quality"][1]
+    if its["fields"]:
+        more = its["cost"] - default["cost"]
+        yield (
+            f"Its errors cost {abs(more):,.0f} USD {'more' if more >= 0 else 'less'} than the default's "
+            "would have. Nobody measures how sure it is: this decision takes such answers on purpose "
+            '(unmeasured="accept"); without that word they would only be noted, and the default would stand.'
+        )
+    if llm["fixture"]:
+        yield (
+            "This small model is here to show real calls, faults and costs. Its answers have the right form, "
+            "and are no evidence of what a language model can do."
+        )
+    elif its["fields"]:
+        yield f"{llm['answered']:,} answers say little about its quality."
+    if "budget" in llm["faults"]:
+        yield "Its budget of tokens was used up; the default answered the rest. --llm-tokens allows more."
+    for alert in llm["alerts"]:
+        yield f"An operator was told: {alert['what']}."
 
 
 def _who(deciders: Mapping[str, int], tickets: int) -> Any:
