@@ -18,7 +18,7 @@ PIP  := $(if $(shell command -v uv 2>/dev/null),uv pip install --quiet --python 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(VENV)/.ready  ## the main job end to end, on your machine: support tickets decided, explained and proved
+demo: $(VENV)/.ready$(if $(findstring --llm local,$(DEMO)),-local)  ## the main job end to end, on your machine: support tickets decided, explained and proved
 	$(BIN)/answerable demo $(DEMO)
 
 test: lint  ## linters, types and all tests (PostgreSQL too: the tests start their own)
