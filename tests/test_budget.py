@@ -212,3 +212,61 @@ def test_an_operator_hears_of_it_at_four_fifths_and_at_the_end(memory: ans.Works
         told.append(len(memory.records(kinds=("alert",))))
 
     assert told == [0, 0, 0, 1, 1, 2, 2, 2]
+
+
+def test_what_others_only_hold_is_waited_for(any_ws: ans.Workspace) -> None:
+    """Twenty cases at once, each holding ten times what it uses: the budget pays for all of them."""
+    first, script = remote(lambda case: time.sleep(0.02) or ans.Answer(LOW, usage=ans.Usage(cost=100)))
+    limited = decision(first, ans.default(HIGH), budgets=[ans.Budget(money=0.003, per="ever")])
+
+    with ThreadPoolExecutor(20) as pool:
+        outcomes = list(pool.map(lambda t: any_ws.decide(limited, t), tickets(20)))
+
+    assert {o.degraded for o in outcomes} == {None}
+    assert (script.hits, spent(any_ws)[:2]) == (20, (2000, 0))
+
+
+def test_each_run_without_a_name_has_a_budget_of_its_own(memory: ans.Workspace) -> None:
+    """The second run starts from zero."""
+    first, script = remote(lambda case: ans.Answer(LOW, usage=MOST))
+    made = decision(first, ans.default(HIGH))
+
+    for run in ("a", "b"):
+        some = [{"number": f"{run}{i}"} for i in range(3)]
+        list(memory.decide_many(made, some, budget=ans.Budget(money=0.002), concurrency=1))
+
+    assert script.hits == 4
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ans.Answer(LOW, usage=ans.Usage(tokens_in=10, tokens_out=10)),
+        ans.Fault(category="truncated"),
+        ans.Fault(category="refusal"),
+    ],
+    ids=["tokens and no money", "cut off, and nothing said", "refused, and nothing said"],
+)
+def test_what_a_call_does_not_say_counts_as_the_most(memory: ans.Workspace, said: Any) -> None:
+    """A provider charges for it; a budget must not believe that it was free."""
+    first, _ = remote(said)
+    limited = decision(
+        first,
+        ans.default(HIGH),
+        budgets=[ans.Budget(money=1, per="ever")],
+        faults={"truncated": {"retry": 0}},
+    )
+
+    memory.decide(limited, tickets(1)[0])
+
+    assert spent(memory)[:2] == (MOST.cost, 0)
+
+
+def test_a_call_whose_cost_nobody_knows_is_not_made_on_a_budget(memory: ans.Workspace) -> None:
+    """A function that says nothing about this case."""
+    first, script = remote(LOW, most=lambda case: None)
+    limited = decision(first, ans.default(HIGH), budgets=[ans.Budget(money=1)])
+
+    outcome = memory.decide(limited, tickets(1)[0])
+
+    assert (outcome.degraded, script.hits) == ("fault:budget", 0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import pytest
 
 import answerable as ans
 from answerable.interrupted import end_interrupted
+from answerable.ledger.entry import Unit, Write
+from answerable.state import spending
 from answerable.upkeep.work import work
 from remotes import MOST, remote, used
 from roads import HIGH, LOW, decision, memory
@@ -167,3 +171,113 @@ def test_a_rival_that_answered_the_key_wins_and_what_was_spent_is_told(tmp_path:
             ("failed", "superseded"),
         ]
         assert end_interrupted(one.book, now=FAR) == 0
+
+
+def test_a_rival_with_another_input_wins_and_what_was_spent_is_told(tmp_path: Path) -> None:
+    """The caller hears that the key is taken; the paid call stands in a record all the same."""
+    with ans.Workspace(tmp_path / "home") as one, ans.Workspace(tmp_path / "home") as other:
+        rival = decision(lambda case: HIGH, name="shared")
+
+        def slow(case: Any) -> Any:
+            other.decide(rival, {"number": "1", "body": "theirs"})
+            return used(cost=50)(case)
+
+        first, _ = remote(slow)
+        mine = decision(first, name="shared", version="2", budgets=[ans.Budget(money=1, per="ever")])
+
+        with pytest.raises(ans.KeyReused):
+            one.decide(mine, {"number": "1", "body": "mine"})
+
+        told = {(e["status"], e["fault"], e["cost"]) for e in one.records()}
+        assert told == {("answered", None, 0), ("failed", "superseded", 50)}
+        assert (spent(one, "shared")[:2], end_interrupted(one.book, now=FAR)) == ((50, 0), 0)
+
+
+def test_nothing_leaves_for_a_case_that_a_worker_has_ended(any_ws: ans.Workspace) -> None:
+    """A machine that slept too long: the second model is not called, and no money stays held."""
+
+    def sleeps(case: Any) -> Any:
+        end_interrupted(any_ws.book, now=FAR)
+        return ans.Answer({"urgency": "low"}, usage=MOST)
+
+    first, _ = remote(sleeps, name="first")
+    second, asked = remote(ans.Answer({"team": "a"}, usage=MOST), name="second")
+    limited = decision(first, second, budgets=[ans.Budget(money=1, per="ever")])
+
+    outcome = any_ws.decide(limited, {"number": "1"})
+
+    assert (outcome.status, asked.hits) == ("failed", 0)
+    assert (spent(any_ws)[:2], end_interrupted(any_ws.book, now=FAR)) == ((MOST.cost, 0), 0)
+
+
+@pytest.mark.parametrize("units", [1, 2, 3])
+def test_a_cancel_in_any_commit_leaves_nothing_open_and_nothing_held(
+    any_ws: ans.Workspace, units: int
+) -> None:
+    """While the case is opened, while money is held for the second model, while the record is written."""
+    first, _ = remote(ans.Answer({"urgency": "low"}, usage=MOST), name="first")
+    second, _ = remote(ans.Answer({"team": "a"}, usage=MOST), name="second")
+    limited = decision(first, second, budgets=[ans.Budget(money=1, per="ever")])
+    any_ws.book.register(limited)
+    seen = 0
+
+    async def cancelled() -> None:
+        task = asyncio.ensure_future(any_ws.adecide(limited, {"number": "1"}))
+
+        async def submit(unit: Any) -> Any:
+            nonlocal seen
+            seen += 1
+            if seen == units:
+                asyncio.get_running_loop().call_soon(task.cancel)
+            return await any_ws.journal.enqueue(unit)
+
+        any_ws._aroad = replace(any_ws._aroad, chain=replace(any_ws._aroad.chain, submit=submit))
+        await asyncio.wait([task])
+        await asyncio.sleep(0.1)
+
+    asyncio.run(cancelled())
+
+    assert spent(any_ws)[1] == 0
+    assert end_interrupted(any_ws.book, now=FAR) == 0
+    assert len(any_ws.records()) == 1
+    assert any_ws.ledger.verify().ok
+
+
+def test_one_case_that_cannot_be_ended_does_not_keep_others_open(memory: ans.Workspace) -> None:
+    """What is recorded already is only tidied away."""
+    first, _ = remote(LOW)
+    done = memory.decide(decision(first), {"number": "1"})
+    (line,) = memory.records(kinds=("opened",))
+    params = {
+        "case_id": memory.find(done.record_id),
+        "entry_id": memory.find(line["record_id"]),
+        "expires": 1,
+    }
+    memory.journal.submit(Unit((), [Write(spending.ADD_OPENED, params)]))
+
+    assert (end_interrupted(memory.book, now=FAR), end_interrupted(memory.book, now=FAR)) == (0, 0)
+    assert memory.journal.rows(spending.OVERDUE, {"now": FAR, "at_most": 1}) == []
+
+
+def test_a_case_cancelled_while_another_answers_its_key_is_recorded_too(memory: ans.Workspace) -> None:
+    """It waits for the other's answer, and its caller goes away."""
+    go = asyncio.Event()
+
+    async def slow(case: Any) -> Any:
+        await go.wait()
+        return LOW
+
+    async def both() -> None:
+        made = decision(ans.model(slow, version="1", name="slow"))
+        first = asyncio.ensure_future(memory.adecide(made, {"number": "1"}))
+        await asyncio.sleep(0.05)
+        second = asyncio.ensure_future(memory.adecide(made, {"number": "1"}))
+        await asyncio.sleep(0.05)
+        second.cancel()
+        await asyncio.wait([second])
+        go.set()
+        await first
+
+    asyncio.run(both())
+
+    assert sorted(e["status"] for e in memory.records()) == ["answered", "failed"]

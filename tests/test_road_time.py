@@ -88,7 +88,7 @@ def test_one_deadline_holds_for_all_deciders(ws: ans.Workspace) -> None:
 
     assert took < 0.5 * 1.1 + 0.1
     assert outcome.output == LOW
-    assert [a.fault for a in outcome.attempts] == [None, None, "timeout", "deadline", "deadline", None]
+    assert [a.fault for a in outcome.attempts] == [None, None, "deadline", "deadline", "deadline", None]
     assert left == sorted(left, reverse=True)
 
 
@@ -134,7 +134,7 @@ def test_a_pool_full_of_calls_that_hang_gives_a_fault_not_a_hang(ws: ans.Workspa
     time.sleep(0.05)
     after = ws.decide(made, {"number": "after"}).attempts[0]
 
-    assert [a.fault for a in faults] == ["timeout", "timeout", "exception"]
+    assert [a.fault for a in faults] == ["timeout", "timeout", "pool"]
     assert "all 2 threads are kept by calls that hang" in faults[2].reason
     assert after.fault == "wrong-type"
 

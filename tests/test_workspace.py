@@ -198,6 +198,7 @@ DESIGN_KEYS = {
 OUR_KEYS = {
     "version", "key", "proposal", "reasons", "reason", "decider", "confidence", "due", "latency_us",
     "cost", "currency", "stage", "truths", "links", "definition", "messages", "fault",
+    "tokens", "model", "destinations", "classes",
 }  # fmt: skip
 
 

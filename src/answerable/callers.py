@@ -19,8 +19,8 @@ CLOSE_S = 1.0  # for cancelled calls to close what they hold
 GRACE_S = 0.05  # for a loop to tell that its time was over, before it counts as blocked
 
 
-class PoolExhausted(Exception):
-    """Every thread is kept by an abandoned call that never returned."""
+class NoThread(Exception):
+    """No thread was free for a call: it was never begun."""
 
 
 class DeciderLeft(Exception):
@@ -34,7 +34,10 @@ def _contained(exc: BaseException) -> Exception:
     """Return what a decider raised as an exception that cannot stop a loop, a thread or the program."""
     if isinstance(exc, Exception) and not isinstance(exc, _NEVER_FROM_A_FUTURE):
         return exc
-    left = DeciderLeft(f"{type(exc).__name__} {exc}".rstrip())
+    try:
+        left = DeciderLeft(f"{type(exc).__name__} {exc}".rstrip())
+    except BaseException:  # user code: even its text may raise
+        left = DeciderLeft(type(exc).__name__)
     left.__cause__ = exc
     return left
 
@@ -52,12 +55,12 @@ class DaemonPool:
         self._lock = threading.Lock()
 
     def submit(self, work: Callable[[], T]) -> "Future[T]":
-        """Run `work` on a thread, in the caller's context. Raises PoolExhausted if none will be free."""
+        """Run `work` on a thread, in the caller's context. Raises NoThread if none will be free."""
         context = contextvars.copy_context()
         future: Future[T] = Future()
         with self._lock:
             if self._abandoned >= self._size:
-                raise PoolExhausted(f"all {self._size} threads are kept by calls that hang")
+                raise NoThread(f"all {self._size} threads are kept by calls that hang")
             self._free -= 1
             if self._free < 0 and self._threads < self._size:
                 self._threads += 1
@@ -221,8 +224,10 @@ def _inline(decider: Decider, case: Case[Any]) -> Any:
         raise _contained(exc) from exc
 
 
-def _too_late(timeout: float, *, begun: bool) -> TimeoutError:
-    return TimeoutError(f"no {'answer' if begun else 'thread was free'} within {timeout:.3g} s")
+def _too_late(timeout: float, *, begun: bool) -> Exception:
+    if begun:
+        return TimeoutError(f"no answer within {timeout:.3g} s")
+    return NoThread(f"no thread was free within {timeout:.3g} s")
 
 
 def _ignore(future: "asyncio.Future[Any]") -> None:

@@ -152,7 +152,7 @@ class Casebook:
             "at": account.at,
             "kind": "decision",
             "case_id": account.id,
-            "parent": request.parent,
+            "parent": request.parent or account.instead,
             "thread": request.thread,
             "decision": decision.name,
             "version": decision.version,
@@ -162,7 +162,7 @@ class Casebook:
             "confidence": outcome.confidence,
             "made_by": outcome.decider,
             "degraded": outcome.degraded,
-            "fault": account.fault,
+            "fault": account.fault or ("flagged" if account.flagged else None),
             "principal": request.principal.id,
             "purpose": request.purpose or decision.purpose,
             "policy": account.policy,
@@ -206,6 +206,7 @@ class Casebook:
                 # however slow that is and whichever way the clock is set.
                 "expires": 0 if outcome.status == "failed" else account.at + decision.keep_key_us,
                 "now": account.at,
+                "instead": account.instead or b"",
             }
             writes.append(Write(cases.TAKE_KEY, params, expect=1, clash="key"))
         if outcome.status == "escalated":
@@ -224,6 +225,8 @@ class Casebook:
             writes.append(Write(cases.ADD_PENDING, params))
         if account.request.parent is not None:
             writes.append(link(account.request.parent, account.id, "case"))
+        if account.instead is not None:
+            writes.append(link(account.instead, account.id, "redone"))
         return writes
 
     def entry(self, header: Mapping[str, Any], parts: Mapping[str, Any]) -> Entry:

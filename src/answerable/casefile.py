@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID, uuid4
 
-from answerable.decisions.answer import JOINT, NOTHING_USED, Belief, Suspend, Usage
+from answerable.decisions.answer import JOINT, NOTHING_USED, Belief, Suspend, Usage, word
 from answerable.decisions.case import Principal
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Status
 from answerable.decisions.stored import revive
-from answerable.encoding import MICRO, decode, encode, timestamp
+from answerable.encoding import MICRO, decode, encode, seconds, timestamp
+from answerable.errors import UsageError, did_you_mean
 from answerable.failures.budget import Budget
 from answerable.failures.table import Then
 from answerable.ledger.entry import text_id
@@ -23,7 +25,7 @@ class Request:
 
     deadline: seconds, or None for the decision's own. elsewhere: stands for code that already answered
     outside; its answer passes the checks but is not held against the stakes. reads: what that code read.
-    budgets: besides the decision's own.
+    budgets: besides the decision's own. redo: decide anew what is recorded under the key as second best.
     """
 
     principal: Principal
@@ -35,6 +37,7 @@ class Request:
     elsewhere: Decider | None = None
     reads: Sequence[Mapping[str, Any]] = ()
     budgets: Sequence[Budget] = ()
+    redo: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -63,9 +66,14 @@ class Account:
     output_data: Any = None  # the output as plain data, as it is stored
     made_by: Decider | None = None
     suspended: Suspend | None = None
+    withheld: dict[str, str] = field(default_factory=dict)  # fields that a model would not answer, and why
+    ended: bool = False  # recorded
+    flagged: bool = False  # a check noted something beside an answer that stands
+    instead: bytes | None = None  # the case whose key this one takes over
     cut: bool = False  # a decider whose answer stands did not see all of the input
     asks: Then = "next"  # who may still be asked, after what went wrong so far
     opened: bytes | None = None  # the id of its `opened` entry: something may have left this machine
+    sure: bool = False  # whether that unit is known to be durable
     held: Usage = NOTHING_USED  # reserved of every budget
     used: Usage = NOTHING_USED  # consumed, or perhaps consumed
 
@@ -117,3 +125,51 @@ class Account:
     def due(self) -> str | None:
         """`due_at` as RFC 3339."""
         return None if self.due_at is None else timestamp(self.due_at)
+
+
+def principal_of(principal: str | Principal) -> Principal:
+    """Return a principal given as its id."""
+    return principal if isinstance(principal, Principal) else Principal(principal)
+
+
+def record_id_of(record: Any) -> bytes:
+    """Return the 16 bytes of a record id as people write it. Raises UsageError for anything else."""
+    try:
+        return UUID(str(record)).bytes
+    except ValueError:
+        raise UsageError(
+            f"{record!r} is no record id",
+            next_step='use the id that decide printed, "last", or --key KEY',
+        ) from None
+
+
+def run_budget(budget: Any) -> tuple[Any, ...]:
+    """Return the budget of one run: of a name of its own where it has none, and for as long as it takes."""
+    if not isinstance(budget, Budget) or budget.name is not None:
+        return () if budget is None else (budget,)
+    return (replace(budget, name=f"run-{uuid4()}", per="ever" if budget.per != "case" else "case"),)
+
+
+def request_of(
+    decision: Decision[Any, Any],
+    principal: str | Principal,
+    key: str | None,
+    deadline: float | None,
+    **more: Any,
+) -> Request:
+    """Return what a caller asks. Raises UsageError for an unknown argument, with what was probably meant."""
+    decision.check_budgets(more.get("budgets", ()))
+    for name in more:
+        if name not in ("purpose", "thread", "parent", "budgets", "redo"):
+            known = ("principal", "key", "deadline", "purpose", "thread", "parent", "budgets", "redo")
+            raise UsageError(f"decide knows no {name!r}", next_step=did_you_mean(name, known))
+        if more[name] is not None and name in ("purpose", "thread"):
+            word(more[name], what=name)
+    parent = more.pop("parent", None)
+    return Request(
+        principal=principal_of(principal),
+        key=None if key is None else str(key),
+        deadline=None if deadline is None else seconds(deadline, what="deadline"),
+        parent=None if parent is None else record_id_of(parent),
+        **more,
+    )

@@ -7,32 +7,38 @@ room, and an `opened` entry that says so for good. A decider that stays here nee
 import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from answerable.alerting import raise_alert
-from answerable.breakers import Admitted, Breakers, Change
+from answerable.breakers import Admitted, Breakers
+from answerable.callers import NoThread
 from answerable.casebook import Casebook
 from answerable.casefile import Account
-from answerable.counters import Counters
 from answerable.decisions.answer import NOTHING_USED, Abstain, Answer, Refuse, Suspend, Usage
 from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
 from answerable.decisions.reading import read_returned
 from answerable.encoding import MICRO
-from answerable.errors import LedgerUnavailable
-from answerable.failures.alert import Alert, alert_of
+from answerable.errors import HomeError, LedgerUnavailable
 from answerable.failures.fault import Fault, Faulted
 from answerable.failures.plan import wait_before_retry
 from answerable.failures.remote import Remote
 from answerable.failures.table import TABLE, Trips
 from answerable.failures.translate import fault_of
-from answerable.home import Home
 from answerable.limits import Limits
 from answerable.ports import Caller
-from answerable.spending import Submit, nearly_spent, plus, reserve
+from answerable.spending import CaseEnded, Submit, plus, reserve
+from answerable.watch import Watch
 
+MOST_CALLS = 8  # of one decider in one attempt, whatever rows of the table they fall into
+ABANDONED = ("timeout", "deadline")  # after these the code of a call may still be running
+_LOOK_AGAIN_S = 0.05  # at a budget that others hold
+_NO_CALL = ("budget", "busy", "circuit-open", "deadline", "pool")
+# What may be charged although its maker did not say so, unless a status says that nothing was generated.
+_PERHAPS_CHARGED = (
+    *("content-filter", "deadline", "empty", "garbled", "invalid", "refusal", "reset", "timeout"),
+    *("truncated", "wrong-type"),
+)
 Given = Answer[Any] | Abstain | Refuse | Suspend
 See = Callable[[tuple[Fault, ...]], Case[Any]]
 
@@ -59,16 +65,14 @@ class Chain:
     book: Casebook
     breakers: Breakers
     limits: Limits
-    counters: Counters
-    home: Home  # where alerts go
+    watch: Watch
 
     async def ask(self, account: Account, decider: Decider, see: See) -> Tried:
         """Call a decider until it answers or the table says to go on.
 
-        see: returns the case as the decider may see it, with the faults of its earlier calls.
+        see: returns the case as the decider may see it, with the faults of its earlier calls. Raises
+        CaseEnded, and what the ledger raises.
         """
-        if decider.inline and decider.remote is None:
-            return await self._run(account, decider, see(()))  # its fault is final: nothing would mend it
         faults: list[Fault] = []
         calls: list[Mapping[str, Any]] = []
         usage = NOTHING_USED
@@ -80,13 +84,13 @@ class Chain:
             if tried.fault is None:
                 return Tried(given=tried.given, calls=(*calls, *tried.calls), usage=usage)
             faults.append(tried.fault)
-            took = round((case.clock() - began) * MICRO)
             if decider.remote is not None or wait is not None or calls:
-                calls += _told(tried, took, wait)
-            if wait is None or not account.own_input(abandoned=tried.fault.category == "timeout"):
-                await self._page(account, tried.fault)
-                return Tried(fault=tried.fault, calls=tuple(calls), usage=usage)
-            self.counters.add("answerable_retries_total", decider=decider.name, category=tried.fault.category)
+                calls += _told(tried, round((case.clock() - began) * MICRO), wait)
+            if wait is None or not account.own_input(abandoned=tried.fault.category in ABANDONED):
+                # What kept it from being called again is not what went wrong.
+                fault = next((f for f in reversed(faults) if f.category not in _NO_CALL), tried.fault)
+                await self.watch.failed(account, decider.name, fault)
+                return Tried(fault=fault, calls=tuple(calls), usage=usage)
             if wait > 0:  # nobody fulfils the future: a sleep that works on threads and on loops
                 await self.caller.wait(Future(), wait)
 
@@ -95,33 +99,66 @@ class Chain:
         remote = decider.remote
         if remote is None:
             tried = await self._run(account, decider, case)
-            # The same code gives the same again; only what others generate may come out better.
-            final = tried.fault is None or tried.fault.category in ("invalid", "wrong-type")
-            return tried, None if final or tried.fault is None else self._wait(account, case, tried.fault)
-        refused = await self.limits.enter(remote, self.caller, case.remaining)
+        elif _timeout(decider, case) <= 0:
+            tried = Tried(fault=Fault(category="deadline"))
+        else:
+            try:
+                return await self._outside(account, decider, remote, case)
+            except (CaseEnded, HomeError, LedgerUnavailable):
+                raise
+            except Exception as exc:  # the boundary: what user code says of a call may be anything
+                tried = Tried(fault=fault_of(exc))
+        fault = tried.fault
+        # Code that runs here gives the same again; only what others generate may come out better.
+        final = fault is None or decider.inline or fault.category in ("invalid", "wrong-type")
+        return tried, None if final or fault is None else self._wait(account, case, fault)
+
+    async def _outside(
+        self, account: Account, decider: Decider, remote: Remote, case: Case[Any]
+    ) -> tuple[Tried, float | None]:
+        """Call a decider that leaves this machine, once everything allows it."""
+        allowed = _timeout(decider, case)
+        refused = await self.limits.enter(remote, self.caller, allowed)
         if refused is not None:
-            return Tried(fault=refused), None
+            return Tried(fault=refused), self._wait(account, case, refused)
         try:
-            admitted = await self.breakers.admit(remote, self.submit, timeout=_timeout(decider, case))
+            admitted = await self.breakers.admit(remote, self.submit, timeout=allowed)
             if isinstance(admitted, Fault):
-                return Tried(fault=admitted), None
+                return Tried(fault=admitted), self._wait(account, case, admitted)
             observed = False
             try:
-                most = remote.reserve(case)
-                refused = await reserve(self.book, self.submit, account, most)
-                if refused is not None:
-                    return Tried(fault=refused), None
+                most = _most(remote, case, bounded=bool(account.budgets))
+                refused = most if isinstance(most, Fault) else await self._reserve(account, case, most)
+                if isinstance(most, Fault) or refused is not None:
+                    assert refused is not None
+                    return Tried(fault=refused), self._wait(account, case, refused)
+                if case.faults:
+                    last = case.faults[-1].category
+                    self.watch.counters.add("answerable_retries_total", decider=decider.name, category=last)
                 began = case.clock()
                 tried = await self._paid(account, decider, case, most)
                 wait = None if tried.fault is None else self._wait(account, case, tried.fault)
                 await self._observe(account, remote, admitted, tried.fault, wait, case.clock() - began)
                 observed = True
+                if tried.fault is None:
+                    await self.watch.well(account, decider.name, remote)
                 return tried, wait
             finally:
                 if not observed:
                     await self.breakers.release(admitted, self.submit)
         finally:
             self.limits.leave(remote)
+
+    async def _reserve(self, account: Account, case: Case[Any], most: Usage) -> Fault | None:
+        """Reserve `most` of every budget; wait a while for what others hold and may not use."""
+        until = case.clock() + min(account.decision.actions["budget"].patience, case.remaining / 2)
+        while True:
+            refused = await reserve(self.book, self.submit, account, most)
+            if refused is None:
+                return None
+            if not refused.may_come or case.clock() >= until:
+                return refused.fault
+            await self.caller.wait(Future(), _LOOK_AGAIN_S * (0.5 + random.random()))
 
     async def _paid(self, account: Account, decider: Decider, case: Case[Any], most: Usage) -> Tried:
         """Run a decider that leaves this machine; what it may have cost counts, whatever came back."""
@@ -132,36 +169,43 @@ class Chain:
         except BaseException:  # the caller cancelled: the call may be charged all the same
             account.used = plus(account.used, most)
             raise
-        usage = tried.usage
-        silent = usage.cost == usage.tokens_in == usage.tokens_out == 0
-        if silent and (tried.fault is None or tried.fault.billed):
-            usage = most
+        usage, fault = tried.usage, tried.fault
+        if fault is None or fault.billed or (fault.status is None and fault.category in _PERHAPS_CHARGED):
+            usage = _at_least_said(usage, most)
+        if usage.model is None and fault is None:
+            usage = replace(usage, model=remote.model)
         account.used = plus(account.used, usage)
-        labels = {"provider": remote.provider, "model": remote.model}
-        result = tried.fault.category if tried.fault else "ok"
-        self.counters.add("answerable_calls_total", result=result, **labels)
-        self.counters.add("answerable_tokens_total", usage.tokens_in, direction="in", **labels)
-        self.counters.add("answerable_tokens_total", usage.tokens_out, direction="out", **labels)
-        return Tried(given=tried.given, fault=tried.fault, calls=tried.calls, usage=usage)
+        self.watch.called(remote, fault, usage)
+        return replace(tried, usage=usage)
 
     async def _run(self, account: Account, decider: Decider, case: Case[Any]) -> Tried:
         timeout = _timeout(decider, case)
-        if timeout <= 0 and not decider.inline:
-            return Tried(fault=Fault(category="deadline"))
+        if not decider.inline:
+            if timeout <= 0:
+                return Tried(fault=Fault(category="deadline"))
+            # What is left is what this call has: a client that heeds it ends before it is abandoned.
+            case = replace(case, deadline=min(case.deadline, case.clock() + timeout))
         returned: Any = None
         try:
             returned = await self.caller.call(decider, case, timeout)
             given = read_returned(account.decision, decider, returned, account.answered)
         except Exception as exc:  # the boundary: a decider is user code and may raise and give anything
-            source = (
-                exc if isinstance(exc, Faulted) else returned if isinstance(returned, Answer) else Tried()
-            )
-            return Tried(fault=_fault(exc, decider), calls=source.calls, usage=source.usage)
+            if isinstance(returned, Answer):
+                account.withheld |= returned.withheld
+                return Tried(fault=_fault(exc, decider), calls=returned.calls, usage=returned.usage)
+            fault = _fault(exc, decider)
+            if fault.category == "timeout" and timeout < _fair(account, decider) / 2:
+                fault = replace(fault, category="deadline")  # the case had no time left to give it
+            calls, usage = _told_by(exc)
+            return Tried(fault=fault, calls=calls, usage=usage)
         if isinstance(given, Answer):
+            account.withheld |= given.withheld
             return Tried(given=given, calls=given.calls, usage=given.usage)
         return Tried(given=given)
 
     def _wait(self, account: Account, case: Case[Any], fault: Fault) -> float | None:
+        if account.withheld or len(case.faults) >= MOST_CALLS:
+            return None
         return wait_before_retry(
             account.decision.actions[fault.category],
             fault,
@@ -179,10 +223,14 @@ class Chain:
         wait: float | None,
         took: float,
     ) -> None:
-        """Tell the breaker how a call went, and an operator what needs one."""
-        trips: Trips = "no" if fault is None else account.decision.actions[fault.category].breaker
-        if trips == "until" and (wait is not None or fault is None or fault.retry_after is None):
-            trips = "counts"  # this case waits for it itself
+        """Tell the breaker how a call went."""
+        action = None if fault is None else account.decision.actions[fault.category]
+        trips: Trips = "no" if action is None else action.breaker
+        if trips == "until" and fault is not None:
+            if fault.retry_after is None:
+                trips = "counts"
+            elif wait is not None:
+                trips = "no"  # a wait that this case keeps itself says nothing against the provider
         change = await self.breakers.observe(
             remote,
             admitted,
@@ -193,49 +241,68 @@ class Chain:
             decision=account.decision.name,
         )
         if change is not None:
-            await self._changed(account, change)
+            told = trips == "until" or (action is not None and action.page)
+            await self.watch.changed(account, change, told=told)
 
-    async def settled(self, account: Account) -> None:
-        """Tell an operator if a case that is recorded took a budget close to its end."""
-        if account.opened is None:
-            return
-        with suppress(LedgerUnavailable):  # the case itself is durable, and its caller waits
-            for alert in nearly_spent(self.book, account):
-                await self._tell(account, alert)
 
-    async def _page(self, account: Account, fault: Fault) -> None:
-        if account.decision.actions[fault.category].page:
-            await self._tell(account, alert_of(fault, account.decision.name))
+def _most(remote: Remote, case: Case[Any], *, bounded: bool) -> Usage | Fault:
+    """Return the most a call can consume. bounded: a budget must know it."""
+    most = remote.most(case) if callable(remote.most) else remote.most
+    if isinstance(most, Usage):
+        return most
+    if most is None and not bounded:
+        return NOTHING_USED
+    if most is None:
+        return Fault(category="budget", reason="nobody knows what this call costs at most")
+    raise TypeError(f"most is a {type(most).__name__}, no Usage")
 
-    async def _changed(self, account: Account, change: Change) -> None:
-        where = {"provider": change.provider, "model": change.model}
-        self.counters.add("answerable_breaker_changes_total", **where, state=change.event)
-        if change.event == "opened":
-            await self._tell(account, alert_of_change(change, account.decision.name))
 
-    async def _tell(self, account: Account, alert: Alert) -> None:
-        if await raise_alert(self.book, self.submit, alert, record=account.id, home=self.home):
-            self.counters.add("answerable_alerts_total", category=alert.category or "other")
+def _at_least_said(said: Usage, most: Usage) -> Usage:
+    """Return what a call counts as that may be charged: what it said, and the most where it said nothing."""
+    tokens = said.tokens_in or said.tokens_out
+    return Usage(
+        cost=said.cost or (0 if tokens and not most.cost else most.cost),
+        tokens_in=said.tokens_in if tokens else most.tokens_in,
+        tokens_out=said.tokens_out if tokens else most.tokens_out,
+        model=said.model,
+    )
+
+
+def _told_by(exc: BaseException) -> tuple[tuple[Mapping[str, Any], ...], Usage]:
+    """Return the calls and the usage that a Faulted tells, also where another exception was made of it."""
+    link: BaseException | None = exc
+    for _ in range(10):
+        if link is None:
+            break
+        if isinstance(link, Faulted):
+            calls = getattr(link, "calls", ())
+            sound = isinstance(calls, tuple) and all(isinstance(call, Mapping) for call in calls)
+            usage = getattr(link, "usage", None)
+            return calls if sound else (), usage if isinstance(usage, Usage) else NOTHING_USED
+        link = link.__cause__
+    return (), NOTHING_USED
 
 
 def _fault(exc: Exception, decider: Decider) -> Fault:
     """Return what an exception stands for; who is called makes it possible that it was charged."""
+    if isinstance(exc, NoThread):
+        return Fault(category="pool", reason=str(exc))  # nothing was sent, and nobody else is to blame
     remote = decider.remote
-    provider, model = (None, None) if remote is None else (remote.provider, remote.model)
-    fault = fault_of(exc, provider=provider, model=model)
+    if remote is None:
+        fault = fault_of(exc)
+    else:
+        fault = replace(
+            fault_of(exc, provider=remote.provider, model=remote.model),
+            provider=remote.provider,
+            model=remote.model,
+        )
     # "denied" and the like are not a decider's to say.
     return fault if fault.category in TABLE else replace(fault, category="exception")
 
 
-def alert_of_change(change: Change, decision: str) -> Alert:
-    """Return the alert for a breaker that opened."""
-    return Alert(
-        key=f"breaker:{change.provider} {change.model}",
-        what=change.what,
-        next_step="look at the provider's status; calls go on by themselves when a probe succeeds",
-        decision=decision,
-        category="circuit-open",
-    )
+def _fair(account: Account, decider: Decider) -> float:
+    """Return the seconds a call of this decider may expect: less says nothing about its provider."""
+    return min(decider.timeout or account.decision.deadline_s, account.decision.deadline_s)
 
 
 def _timeout(decider: Decider, case: Case[Any]) -> float:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from answerable.casebook import Casebook, told
-from answerable.decisions.answer import Usage
-from answerable.ledger.entry import Conflict, Stored, Unit, Write
+from answerable.decisions.answer import NOTHING_USED, Usage
+from answerable.ledger.entry import Conflict, Entry, Stored, Unit, Write
 from answerable.spending import settle
 from answerable.state import spending
 
@@ -37,23 +37,31 @@ def end_interrupted(book: Casebook, *, now: int, at_most: int = 1000, fence: Seq
     """
     ended = 0
     for case_id, entry_id in book.journal.rows(spending.OVERDUE, {"now": now, "at_most": at_most}):
-        opened = book.ledger.get(bytes(entry_id))
-        if opened is not None:
-            ended += _end(book, bytes(case_id), opened, fence)
+        ended += _end(book, bytes(case_id), book.ledger.get(bytes(entry_id)), fence)
     return ended
 
 
-def _end(book: Casebook, case_id: bytes, opened: Stored, fence: Sequence[Write]) -> bool:
+def _end(book: Casebook, case_id: bytes, opened: Stored | None, fence: Sequence[Write]) -> bool:
     """Record one case as interrupted; False if it came back, or somebody else was first."""
-    writes = [
-        *fence,
-        Write(spending.END_OPENED, {"of_case": case_id}, expect=1, clash="interrupted"),
-    ]
-    most = Usage()
+    writes = [*fence, Write(spending.END_OPENED, {"of_case": case_id}, expect=1, clash="interrupted")]
+    most = NOTHING_USED
     for name, period, cost, tokens in book.journal.rows(spending.RESERVED, {"case_id": case_id}):
         most = Usage(cost=cost, tokens_in=tokens)
-        writes.append(settle(name, period, used=most, held=most))
+        writes.append(settle(case_id, name, period, used=most))
     writes.append(Write(spending.RELEASE, {"of_case": case_id}))
+    # One that is recorded already is only tidied away, so that it never keeps others from being ended.
+    recorded = opened is None or book.ledger.get(case_id) is not None
+    entries = [] if opened is None or recorded else [_entry(book, case_id, opened, most)]
+    try:
+        book.journal.submit(Unit(entries, writes))
+    except Conflict as exc:
+        if any(exc.clash == write.clash for write in fence):  # this worker has nothing more to say
+            raise
+        return False
+    return bool(entries)
+
+
+def _entry(book: Casebook, case_id: bytes, opened: Stored, most: Usage) -> Entry:
     detail = book.ledger.body(opened, "detail") or {}
     header = {
         **{name: opened.entry.header[name] for name in _FROM_OPENED},
@@ -71,11 +79,4 @@ def _end(book: Casebook, case_id: bytes, opened: Stored, fence: Sequence[Write])
         "output": told(reason=REASON),
         "detail": {"key": detail.get("key"), "principal": detail.get("principal")},
     }
-    entry = book.entry(header, {name: value for name, value in parts.items() if value is not None})
-    try:
-        book.journal.submit(Unit([entry], writes))
-    except Conflict as exc:
-        if exc.clash != "interrupted":  # the fence's: this worker has nothing more to say
-            raise
-        return False
-    return True
+    return book.entry(header, {name: value for name, value in parts.items() if value is not None})

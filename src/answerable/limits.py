@@ -10,6 +10,7 @@ from answerable.failures.remote import Limit, Remote
 from answerable.ports import Caller, Clock
 
 GUESS_S = 1.0  # until a place is free, where no call has ended yet
+STUCK_S = 0.25  # until a free place that the first in the queue does not take goes to another
 _NEWEST = 0.2  # the weight of the last one in the mean time between two calls that end
 
 
@@ -29,6 +30,7 @@ class _Gate:
         self.queue: deque[_Waiting] = deque()
         self.flying = 0
         self.next_start = float("-inf")
+        self.offered_at: float | None = None  # when the first in the queue was last told to look
         self._ended_at: float | None = None  # the last call that ended while places were short
         self._between: float | None = None  # mean seconds between two of those
 
@@ -40,6 +42,7 @@ class _Gate:
 
     def begin(self, limit: Limit, now: float) -> None:
         self.flying += 1
+        self.offered_at = None
         if limit.per_second is not None:
             self.next_start = now + 1 / limit.per_second
 
@@ -58,6 +61,13 @@ class _Gate:
             self._look_again(self.queue.popleft())
         if self.queue:
             self._look_again(self.queue[0])
+            self.offered_at = self.offered_at or now
+
+    def turn_of(self, waiting: _Waiting, now: float) -> bool:
+        """Say whether `waiting` may take a free place: the first, or any if the first's loop does not run."""
+        if self.queue and self.queue[0] is waiting:
+            return True
+        return self.offered_at is not None and now - self.offered_at > STUCK_S
 
     def earliest(self, limit: Limit, now: float) -> float:
         """Return when a call that comes now may begin at the earliest, by the rate alone."""
@@ -132,13 +142,13 @@ class Limits:
             while True:
                 with self._lock:
                     now = self._clock.monotonic()
-                    look_again = waiting.until
-                    if gate.queue and gate.queue[0] is waiting:
-                        begins_at = gate.begins_at(waiting.limit, now)
-                        if begins_at == now:
-                            gate.begin(waiting.limit, now)
-                            return None
-                        look_again = min(look_again, waiting.until if begins_at is None else begins_at)
+                    look_again = min(waiting.until, now + STUCK_S)
+                    begins_at = gate.begins_at(waiting.limit, now)
+                    if begins_at == now and gate.turn_of(waiting, now):
+                        gate.begin(waiting.limit, now)
+                        return None
+                    if begins_at is not None and begins_at > now:
+                        look_again = min(look_again, begins_at)
                     if now >= waiting.until:
                         return _busy(remote, gate.estimate(waiting.limit, now), "no place came free in time")
                     if waiting.turn.done():

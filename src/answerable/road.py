@@ -13,8 +13,7 @@ from typing import Any
 
 from answerable.casebook import PART_BYTES, Casebook
 from answerable.casefile import Account, Request
-from answerable.chain import Chain, Tried
-from answerable.counters import Counters
+from answerable.chain import ABANDONED, Chain, Tried
 from answerable.decisions.acceptance import Verdict, accept, cheapest
 from answerable.decisions.account import attempt_data
 from answerable.decisions.answer import Abstain, Answer, Belief, Finding, Refuse, Suspend, confidence_of
@@ -31,8 +30,10 @@ from answerable.failures.masking import masked
 from answerable.failures.plan import may_be_asked, stricter
 from answerable.ledger.entry import Conflict, Unit, text_id
 from answerable.ports import Clock, Ids, PolicyEngine, Protector, Releases
-from answerable.spending import ending, minus
+from answerable.spending import CaseEnded, ending, minus
 
+Calls = tuple[Mapping[str, Any], ...]
+_SAID = ("messages", "reply", "arguments", "result")  # of a call: what may be long
 _CANCELLED = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)  # not a fault of the decider's
 KEY_BYTES = 64 * 1024  # of a key; it stands in a part beside other things
 
@@ -62,14 +63,19 @@ async def travel(road: Road, decision: Decision[Any, Any], given: Any, request: 
         started=road.clock.monotonic(),
         at=road.clock.now(),
     )
-    admitted = admit(road, account, given)
-    if not admitted:
-        return await record(road, account)
-    if account.key is None:
-        return await answer_and_record(road, account)
-    async with road.book.turn(decision.name, account.key, road.chain.caller, account.deadline):
-        known = recorded_before(road, account)
-        return known or await answer_and_record(road, account)
+    try:
+        if not admit(road, account, given):
+            return await record(road, account)
+        if account.key is None:
+            return await answer_and_record(road, account)
+        async with road.book.turn(decision.name, account.key, road.chain.caller, account.deadline):
+            known = recorded_before(road, account)
+            return known or await answer_and_record(road, account)
+    except _CANCELLED:
+        if not account.ended:
+            account.status, account.reason, account.fault = "failed", "the caller cancelled", "cancelled"
+            await record(road, account)
+        raise
 
 
 def admit(road: Road, account: Account, given: Any) -> bool:
@@ -121,7 +127,7 @@ def recorded_before(road: Road, account: Account) -> Outcome[Any] | None:
     """Return the outcome that this key already has. Raises KeyReused if it had another input."""
     assert account.key_digest is not None and account.body is not None
     known = road.book.keyed(account.decision.name, account.key_digest, now=account.at)
-    if known is None:
+    if known is None or known[0] == account.instead:
         return None
     case_id, input_digest = known
     if input_digest != road.book.input_digest(account.body):
@@ -129,17 +135,27 @@ def recorded_before(road: Road, account: Account) -> Outcome[Any] | None:
             f"{account.decision.name} has answered the key {account.key!r} for another input",
             next_step=f"use a new key, or read what was answered: `answerable why {text_id(case_id)}`",
         )
-    return road.book.outcome(case_id, account.decision, replayed=True)
+    outcome = road.book.outcome(case_id, account.decision, replayed=True)
+    if account.request.redo and account.instead is None and second_best(outcome):
+        account.instead = case_id
+        return None
+    return outcome
+
+
+def second_best(outcome: Outcome[Any]) -> bool:
+    """Say whether an outcome may be decided anew: a fault or the lack of a person spoilt it."""
+    if outcome.status == "answered":
+        return outcome.degraded not in (None, "expired")
+    return outcome.status == "escalated" and outcome.due is None
 
 
 async def answer_and_record(road: Road, account: Account) -> Outcome[Any]:
-    """Run the deciders and record what came of it; a cancelled case is recorded too."""
+    """Run the deciders and record what came of it."""
     try:
         await ask_deciders(road, account)
-    except _CANCELLED:
-        account.status, account.reason, account.fault = "failed", "the caller cancelled", "cancelled"
-        await record(road, account)
-        raise
+    except CaseEnded:  # a worker took it for interrupted: what it recorded stands
+        account.ended = True
+        return road.book.outcome(account.id, account.decision)
     return await record(road, account)
 
 
@@ -150,13 +166,17 @@ async def ask_deciders(road: Road, account: Account) -> None:
         if not may_be_asked(account.asks, kind=decider.kind, leaves=decider.remote is not None):
             continue
         last = account.attempts[-1] if account.attempts else None
-        if last is None or account.own_input(abandoned=last.fault == "timeout"):
+        if last is None or account.own_input(abandoned=last.fault in ABANDONED):
             attempt = await ask(road, account, decider)
         else:
             attempt = lost_input(decider)
         account.attempts.append(attempt)
+        for category in account.withheld.values():  # no other model is asked until one agrees
+            account.asks = stricter(account.asks, account.decision.actions[category].then)
         if attempt.fault is not None:
-            road.chain.counters.add("answerable_faults_total", decider=decider.name, category=attempt.fault)
+            road.chain.watch.counters.add(
+                "answerable_faults_total", decider=decider.name, category=attempt.fault
+            )
             account.asks = stricter(account.asks, account.decision.actions[attempt.fault].then)
         if account.output is not None:
             account.status, account.made_by = "answered", decider
@@ -191,6 +211,7 @@ async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
         return road.protector.view(seen, decider)
 
     tried = Tried()
+    room = PART_BYTES // (4 * len(account.decision.deciders))
 
     def ended(result: Result, reason: str, **more: Any) -> Attempt:
         took = round((road.clock.monotonic() - started) * MICRO)
@@ -200,7 +221,7 @@ async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
             reason=one_line(reason),
             latency_us=took,
             usage=tried.usage,
-            calls=tried.calls if result in ("accepted", "rejected") else storable_calls(tried.calls),
+            calls=tried.calls if result in ("accepted", "rejected") else storable_calls(tried.calls, room),
             **more,
         )
 
@@ -234,13 +255,18 @@ async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
         return ended("failed", f"{decider.name} gave what raised {said(exc)}", fault="exception")
 
 
-def storable_calls(calls: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:
-    """Return calls as a record can hold them: none, where a decider told what has no stored form."""
-    try:
-        encode(calls)
-    except Exception:  # user code: a mapping may raise anything
-        return ()
-    return calls
+def storable_calls(calls: Calls, room: int) -> Calls:
+    """Return the calls of a failed attempt as its record holds them, in at most `room` bytes.
+
+    Without what was said where that is too much; none where a decider told what has no stored form.
+    """
+    for kept in (calls, tuple({n: v for n, v in c.items() if n not in _SAID} for c in calls)):
+        try:
+            if len(encode(kept)) <= room:
+                return kept
+        except Exception:  # user code: a mapping may raise anything
+            return ()
+    return ()
 
 
 def case_of(road: Road, account: Account) -> Case[Any]:
@@ -287,6 +313,7 @@ def judge(account: Account, case: Case[Any], answer: Answer[Any], ended: Callabl
     elif output is not None:
         finding, flags = examine(decision, case, Answer(output, beliefs=beliefs, reason=answer.reasons))
         notes += [f"flag: {flag_text(flag)}" for flag in flags]
+        account.flagged = bool(flags)
         if finding is not None:
             result, told, settled = "rejected", flag_text(finding), ()
             fault, output = "check", None
@@ -302,8 +329,6 @@ def judge(account: Account, case: Case[Any], answer: Answer[Any], ended: Callabl
     except NotAnAnswer as exc:
         return ended("failed", str(exc), fault=exc.fault)
     account.stored[len(account.attempts)] = body
-    for category in answer.withheld.values():  # no other model is asked until one agrees
-        account.asks = stricter(account.asks, decision.actions[category].then)
     if result == "accepted":
         account.answered, account.output, account.output_data = merged, output, data
         account.settled_by.append(attempt)
@@ -344,9 +369,9 @@ def stored_attempt(attempt: Attempt, reasons: Sequence[Any]) -> bytes:
 
 
 def left_open(account: Account, values: Mapping[str, Any], settled: Mapping[str, Any]) -> bool:
-    """Say whether a field was answered but does not stand: its declared default must not step in for it."""
+    """Say whether a field was answered or refused but does not stand: its type's default must not step in."""
     given = {name for attempt in account.attempts for name in attempt.output or ()}
-    return bool((given | set(values)) - set(settled))
+    return bool((given | set(values) | set(account.withheld)) - set(settled))
 
 
 def weigh(
@@ -370,26 +395,29 @@ def weigh(
 def examine(
     decision: Decision[Any, Any], case: Case[Any], answer: Answer[Any]
 ) -> tuple[Finding | None, list[Finding]]:
-    """Return the first finding that keeps an answer from standing, and those that are only noted beside it.
+    """Return the finding that keeps an answer from standing, and those that are only noted beside it.
 
-    A check that raises counts as a finding: what it cannot judge is not let through.
+    All checks are asked: one that wants a person outweighs one before it that would ask the next decider. A
+    check that raises counts as a finding: what it cannot judge is not let through.
     """
+    against: Finding | None = None
     flags: list[Finding] = []
     for check in decision.checks:
         name = getattr(check, "__name__", type(check).__name__)
         try:
             finding = check(case, answer)
         except Exception as exc:  # the boundary: user code
-            return Finding(f"it raised {said(exc)}", name), flags
+            finding = Finding(f"it raised {said(exc)}", name)
         if finding is None:
             continue
         if not isinstance(finding, Finding):
-            return Finding(f"it returned a {type(finding).__name__}, no Finding and not None", name), flags
+            finding = Finding(f"it returned a {type(finding).__name__}, no Finding and not None", name)
         finding = finding if finding.check else replace(finding, check=name)
-        if finding.then != "flag":
-            return finding, flags
-        flags.append(finding)
-    return None, flags
+        if finding.then == "flag":
+            flags.append(finding)
+        elif against is None or (finding.then == "person" and against.then != "person"):
+            against = finding
+    return against, flags
 
 
 def flag_text(finding: Finding) -> str:
@@ -439,21 +467,32 @@ async def record(road: Road, account: Account) -> Outcome[Any]:
         await road.chain.submit(unit)
         # act: effects will leave through the outbox from here on; no decision can declare one yet
     except Conflict as conflict:
-        if conflict.clash != "key":
-            if account.opened is None or road.book.ledger.get(account.id) is None:
-                raise
-            return road.book.outcome(account.id, account.decision)  # a worker ended it: it took too long
+        account.ended = True
+        if conflict.clash == "key":
+            return await superseded(road, account, took)
+        if account.opened is None or road.book.ledger.get(account.id) is None:
+            raise
+        return road.book.outcome(account.id, account.decision)  # a worker ended it: it took too long
+    account.ended = True
+    await road.chain.watch.recorded(account, outcome, took)
+    return outcome
+
+
+async def superseded(road: Road, account: Account, took: int) -> Outcome[Any]:
+    """Return what a rival recorded under the same key; what this case called and spent is told all the same.
+
+    Raises KeyReused if the rival had another input.
+    """
+    try:
         known = recorded_before(road, account)
         assert known is not None
-        if account.opened is not None:  # what it called and spent is told all the same
+        return known
+    finally:
+        if account.opened is not None:
             account.status, account.fault, account.key_digest = "failed", "superseded", None
-            account.reason = f"the same key was answered meanwhile: {known.record_id}"
+            account.reason = "the same key was answered meanwhile"
             account.output = account.output_data = account.suspended = account.made_by = None
             await road.chain.submit(written(road, account, took)[1])
-        return known
-    count(road.chain.counters, account, outcome, took)
-    await road.chain.settled(account)
-    return outcome
 
 
 def written(road: Road, account: Account, took: int) -> tuple[Outcome[Any], Unit]:
@@ -463,18 +502,6 @@ def written(road: Road, account: Account, took: int) -> tuple[Outcome[Any], Unit
     if account.opened is not None:
         unit = Unit(unit.entries, [*ending(account), *unit.writes])
     return outcome, unit
-
-
-def count(counters: Counters, account: Account, outcome: Outcome[Any], took: int) -> None:
-    """Count what came of a case."""
-    name = account.decision.name
-    decider = account.made_by.name if account.made_by else ""
-    labels = {"decision": name, "status": outcome.status, "decider": decider}
-    counters.add("answerable_outcomes_total", **labels, degraded=outcome.degraded or "")
-    counters.add("answerable_decision_seconds", took / MICRO, decision=name)
-    if account.used.cost:
-        currency = account.decision.stakes.currency
-        counters.add("answerable_cost_micro_total", account.used.cost, decision=name, currency=currency)
 
 
 def told_outcome(account: Account) -> Outcome[Any]:

@@ -1,6 +1,7 @@
 """What stands before a call leaves this machine: the `opened` entry, and what budgets hold for it."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from answerable.casebook import Casebook, link, principal_data
 from answerable.casefile import Account
@@ -16,7 +17,21 @@ Submit = Callable[[Unit], Awaitable[Receipt]]
 WARN_AT = 0.8  # of a budget
 LEASE_S = 60.0  # beyond its deadline, before a case without an end counts as interrupted
 _NO_LIMIT = (1 << 63) - 1
+_MOST = (1 << 60) - 1  # of what is counted: sums beyond it stand as that
 _BUDGET = "budget:"
+_ENDED = "interrupted"
+
+
+class CaseEnded(Exception):
+    """A worker has ended the case as interrupted: nothing may leave for it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoRoom:
+    """A budget refused. may_come: only because of what other cases hold and may not use."""
+
+    fault: Fault
+    may_come: bool
 
 
 def plus(one: Usage, other: Usage) -> Usage:
@@ -24,9 +39,9 @@ def plus(one: Usage, other: Usage) -> Usage:
     if one is NOTHING_USED or other is NOTHING_USED:
         return other if one is NOTHING_USED else one
     return Usage(
-        cost=one.cost + other.cost,
-        tokens_in=one.tokens_in + other.tokens_in,
-        tokens_out=one.tokens_out + other.tokens_out,
+        cost=min(one.cost + other.cost, _MOST),
+        tokens_in=min(one.tokens_in + other.tokens_in, _MOST),
+        tokens_out=min(one.tokens_out + other.tokens_out, _MOST),
         model=other.model or one.model,
     )
 
@@ -43,80 +58,97 @@ def minus(one: Usage, other: Usage) -> Usage:
     )
 
 
-async def reserve(book: Casebook, submit: Submit, account: Account, most: Usage) -> Fault | None:
-    """Make durable that a call may leave now: the case is opened, and budgets hold the most it can cost.
+async def reserve(book: Casebook, submit: Submit, account: Account, most: Usage) -> NoRoom | None:
+    """Make durable that a call may leave now: the case is open, and budgets hold the most it can cost.
 
-    most: of this call. What an earlier call of the case held and did not use counts. Returns the fault of a
-    budget without room; then nothing was written.
+    most: of this call. What an earlier call of the case held and did not use counts. Returns why not; then
+    nothing was written. Raises CaseEnded if somebody has ended the case meanwhile.
     """
-    if account.opened is not None and not account.budgets:
-        return None
     wanted = plus(account.used, most)
     for budget in account.budgets:
         if budget.per == "case" and not _fits(budget, wanted):
-            return _no_room(budget, account)
+            return NoRoom(_no_room(budget, account), may_come=False)
     held = account.held
-    extra = Usage(cost=max(0, wanted.cost - held.cost), tokens_in=max(0, _tokens(wanted) - _tokens(held)))
+    extra = NOTHING_USED
+    if wanted.cost > held.cost or _tokens(wanted) > _tokens(held):
+        tokens = max(0, _tokens(wanted) - _tokens(held))
+        extra = Usage(cost=max(0, wanted.cost - held.cost), tokens_in=tokens)
     shared = [b for b in account.budgets if b.per != "case"]
-    entries, writes = [], list(_holds(account, shared, extra)) if extra != NOTHING_USED else []
-    if account.opened is None:
+    holds = [] if extra is NOTHING_USED else list(_holds(account, shared, extra))
+    expires = account.at + round((account.deadline - account.started + LEASE_S) * MICRO)
+    first = account.opened is None
+    if first:
         entry = _opening(book, account)
-        entries.append(entry)
-        expires = account.at + round((account.deadline - account.started + LEASE_S) * MICRO)
         params = {"case_id": account.id, "entry_id": entry.id, "expires": expires}
-        writes += [Write(spending.ADD_OPENED, params), link(account.id, entry.id, "opened")]
-    if not entries and not writes:
-        return None
+        unit = Unit(
+            [entry], [*holds, Write(spending.ADD_OPENED, params), link(account.id, entry.id, "opened")]
+        )
+        account.opened = entry.id  # before it is sure: a cancelled case must know that it may be open
+    else:
+        renew = Write(
+            spending.RENEW_OPENED, {"of_case": account.id, "until": expires}, expect=1, clash=_ENDED
+        )
+        unit = Unit((), [renew, *holds])
+    account.held, account.sure = plus(held, extra), False
     try:
-        await submit(Unit(entries, writes))
-    except Conflict as conflict:
+        await submit(unit)
+    except Conflict as conflict:  # the whole unit left nothing
+        account.held, account.sure = held, not first
+        account.opened = None if first else account.opened
+        if conflict.clash == _ENDED:
+            raise CaseEnded from conflict
         if not conflict.clash.startswith(_BUDGET):
             raise
-        return _no_room(shared[int(conflict.clash.removeprefix(_BUDGET))], account)
-    if entries:
-        account.opened = entries[0].id
-    account.held = plus(held, extra)
+        budget = shared[int(conflict.clash.removeprefix(_BUDGET))]
+        return NoRoom(_no_room(budget, account), may_come=_may_come(book, account, budget, extra))
+    account.sure = True
     return None
+
+
+def _may_come(book: Casebook, account: Account, budget: Budget, extra: Usage) -> bool:
+    """Say whether a budget would have room if what others hold turned out not to be used."""
+    name, period = _place(account, budget)
+    for cost, _, tokens, _ in book.journal.rows(spending.SPENT, {"name": name, "period": period}):
+        spent = Usage(cost=cost, tokens_in=tokens)
+        return _fits(budget, plus(spent, extra))
+    return True
 
 
 def ending(account: Account) -> Iterator[Write]:
     """Yield what ends an opened case in state: it is open no more, and its budgets are settled.
 
-    The first write fails with Conflict("interrupted") if somebody has ended the case already.
+    The first write fails with Conflict("interrupted") if somebody has ended the case already; where a cancel
+    left open whether the case was opened, it does not.
     """
-    yield Write(spending.END_OPENED, {"of_case": account.id}, expect=1, clash="interrupted")
-    if account.held == NOTHING_USED == account.used:
-        return
+    yield Write(
+        spending.END_OPENED, {"of_case": account.id}, expect=1 if account.sure else None, clash=_ENDED
+    )
     for name, period in sorted({_place(account, b) for b in account.budgets if b.per != "case"}):
-        yield settle(name, period, used=account.used, held=account.held)
+        yield settle(account.id, name, period, used=account.used)
     yield Write(spending.RELEASE, {"of_case": account.id})
 
 
-def settle(name: str, period: str, *, used: Usage, held: Usage) -> Write:
-    """Return the write by which a budget counts `used` as spent and lets go of `held`."""
+def settle(case_id: bytes, name: str, period: str, *, used: Usage) -> Write:
+    """Return the write by which a budget counts `used` as spent and lets go of what the case reserved."""
     params = {
+        "of_case": case_id,
         "of_name": name,
         "of_period": period,
         "cost": used.cost,
         "tokens": _tokens(used),
-        "was_cost": held.cost,
-        "was_tokens": _tokens(held),
     }
     return Write(spending.SETTLE, params)
 
 
 def nearly_spent(book: Casebook, account: Account) -> Iterator[Alert]:
-    """Yield an alert for each budget of which this case, now settled, took the last but one fifth."""
+    """Yield an alert for each budget of this case, now settled, that is used to four fifths."""
     for budget in account.budgets:
         if budget.per == "case" or account.used == NOTHING_USED:
             continue
         name, period = _place(account, budget)
         for cost, _, tokens, _ in book.journal.rows(spending.SPENT, {"name": name, "period": period}):
-            for spent, of, last in (
-                (cost, budget.cost, account.used.cost),
-                (tokens, budget.tokens, _tokens(account.used)),
-            ):
-                if of and spent - last < of * WARN_AT <= spent:
+            for spent, of in ((cost, budget.cost), (tokens, budget.tokens)):
+                if of and spent >= of * WARN_AT:
                     yield Alert(
                         key=f"budget-warning:{name}:{period}",
                         what=f"the budget {name} ({_allowed(budget, account)}) is used to {spent / of:.0%}",
@@ -190,7 +222,8 @@ def _fits(budget: Budget, wanted: Usage) -> bool:
 def _no_room(budget: Budget, account: Account) -> Fault:
     name = budget.name or account.decision.name
     reason = f"the budget {name} ({_allowed(budget, account)}) has no room for another call"
-    return Fault(category="budget", reason=reason)
+    time = "case" if budget.per == "case" else budget.window(account.at)
+    return Fault(category="budget", reason=reason, code=f"{name} {time}".rstrip())
 
 
 def _allowed(budget: Budget, account: Account) -> str:

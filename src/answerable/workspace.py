@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,12 +12,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from uuid import UUID
 
 from answerable.breakers import Breakers
 from answerable.callers import AwaitingCaller, BlockingCaller, DaemonPool, step
 from answerable.casebook import Casebook, principal_data
-from answerable.casefile import Request
+from answerable.casefile import principal_of, record_id_of, request_of, run_budget
 from answerable.chain import Chain
 from answerable.counters import Counters
 from answerable.decisions.answer import Answer, Usage, word
@@ -24,7 +24,7 @@ from answerable.decisions.case import Principal
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Outcome
-from answerable.encoding import decode, moment, seconds
+from answerable.encoding import decode, moment
 from answerable.errors import (
     AnswerableError,
     Denied,
@@ -34,7 +34,6 @@ from answerable.errors import (
     UsageError,
     did_you_mean,
 )
-from answerable.failures.budget import Budget
 from answerable.home import (
     CREATE_LOCK,
     HOME_FILE,
@@ -62,6 +61,7 @@ from answerable.road import Road, travel
 from answerable.state import cases
 from answerable.system import SystemClock, Uuid7
 from answerable.truths import record_truth
+from answerable.watch import Watch
 from answerable.why import Why, gather
 
 MEMORY = "memory:"
@@ -123,6 +123,7 @@ class Workspace:
             dev=dev,
         )
         self.breakers, self.counters, self._limits = Breakers(self.book, clock), Counters(), Limits(clock)
+        self._lately: dict[str, deque[bool]] = {}
         # Policies, releases and clearances have no rules yet: these let everything through.
         self._road = Road(
             book=self.book,
@@ -142,8 +143,9 @@ class Workspace:
             book=self.book,
             breakers=self.breakers,
             limits=self._limits,
-            counters=self.counters,
-            home=self.home,
+            watch=Watch(
+                submit=submit, book=self.book, counters=self.counters, home=self.home, lately=self._lately
+            ),
         )
 
     # -- deciding ------------------------------------------------------------------------------------
@@ -162,12 +164,13 @@ class Workspace:
 
         given: the decision's input model, or a mapping of its fields. key: instead of the input's Key
         fields. deadline: seconds, at most the decision's own. more: purpose, thread, parent (a record id),
-        budgets (besides the decision's own).
+        budgets (besides the decision's own), redo (decide anew what this key's record has as second best).
         Every fault of the case is in the outcome; raises UsageError, HomeError and LedgerUnavailable only.
         """
-        self._check_alive()
-        self.book.register(decision)
-        return step(travel(self._road, decision, given, _request(decision, principal, key, deadline, **more)))
+        self._ready(decision)
+        return step(
+            travel(self._road, decision, given, request_of(decision, principal, key, deadline, **more))
+        )
 
     async def adecide(
         self,
@@ -180,10 +183,9 @@ class Workspace:
         **more: Any,
     ) -> Outcome[Any]:
         """`decide` for async code; a cancelled case is recorded as failed and the cancellation goes on."""
-        self._check_alive()
-        self.book.register(decision)
+        self._ready(decision)
         return await travel(
-            self._aroad, decision, given, _request(decision, principal, key, deadline, **more)
+            self._aroad, decision, given, request_of(decision, principal, key, deadline, **more)
         )
 
     def decide_many(
@@ -194,26 +196,27 @@ class Workspace:
         principal: str | Principal = LOCAL,
         keys: Callable[[int], str | None] | None = None,
         concurrency: int = 8,
-        budget: Budget | None = None,
         progress: Callable[[int], None] | None = None,
+        **more: Any,
     ) -> Iterator[Outcome[Any] | Failure]:
         """Decide many cases at once; yield an Outcome or a Failure for each, in the order of `inputs`.
 
         keys: index -> key, which makes a second run return what the first one recorded. concurrency:
-        cases in flight. budget: for all of them together. progress: called with the number of cases done.
+        cases in flight. progress: called with the number of cases done. more: budget (for all of them
+        together), redo, and what `decide` takes.
         Raises LedgerUnavailable and HomeError, which would fail every further case too.
         """
         self._check_alive()
         if concurrency < 1:
             raise UsageError(f"concurrency is {concurrency}", next_step="give 1 or more")
-        self.book.register(decision)
-        principal = _principal(principal)
-        budgets = () if budget is None else (budget,)
+        self._ready(decision)
+        principal = principal_of(principal)
+        decision.check_budgets(budgets := (*more.pop("budgets", ()), *run_budget(more.pop("budget", None))))
 
         def one(index: int, given: Any) -> Outcome[Any] | Failure:
             try:
                 key = keys(index) if keys else None
-                return self.decide(decision, given, principal=principal, key=key, budgets=budgets)
+                return self.decide(decision, given, principal=principal, key=key, budgets=budgets, **more)
             except (UsageError, InputError) as exc:
                 return Failure(index=index, error=exc)
 
@@ -268,6 +271,8 @@ class Workspace:
             reason=given_answer.reasons or f"{name} answered outside",
             usage=usage or given_answer.usage,
             calls=messages or given_answer.calls,
+            withheld=given_answer.withheld,
+            cut=given_answer.cut,
         )
         elsewhere = Decider(
             name=name,
@@ -277,8 +282,8 @@ class Workspace:
             digest="",
             inline=True,
         )
-        self.book.register(decision)
-        request = _request(decision, more.pop("principal", LOCAL), more.pop("key", None), None, **more)
+        self._ready(decision)
+        request = request_of(decision, more.pop("principal", LOCAL), more.pop("key", None), None, **more)
         return step(
             travel(self._road, decision, given, replace(request, elsewhere=elsewhere, reads=tuple(reads)))
         )
@@ -299,7 +304,7 @@ class Workspace:
         Raises UsageError if the record never waited for anybody, or if the output is no valid answer.
         """
         self._check_alive()
-        who = _principal(principal)
+        who = principal_of(principal)
         permit = self._road.policies.authorize(who, "review", decision.name, decision.purpose)
         if not permit.allowed:
             raise Denied(permit.reason, next_step="ask somebody who may review this decision")
@@ -329,7 +334,7 @@ class Workspace:
         case_id = self.find(record, decision=name, key=key)
         values = {**(fields or {}), **named}
         return text_id(
-            record_truth(self.book, name, case_id, values, source, principal_data(_principal(principal)))
+            record_truth(self.book, name, case_id, values, source, principal_data(principal_of(principal)))
         )
 
     # -- reading -------------------------------------------------------------------------------------
@@ -401,7 +406,7 @@ class Workspace:
                     next_step="decide a case, or name another home",
                 )
             return bytes(newest[0].header["id"])
-        case_id = _record_id(record)
+        case_id = record_id_of(record)
         if self.ledger.get(case_id) is None:
             raise HomeError(
                 f"no record {record} is in the home {self.home.folder}",
@@ -449,6 +454,16 @@ class Workspace:
 
     def _rows(self, statement: Any) -> Sequence[tuple[Any, ...]]:
         return self._journal.rows(statement, {})
+
+    def _ready(self, decision: Any) -> None:
+        """Check what is decided, and record its definition at first use."""
+        self._check_alive()
+        if not isinstance(decision, Decision):
+            raise UsageError(
+                f"{str(decision)[:100]!r} is no decision",
+                next_step="give the ans.Decision, not its name",
+            )
+        self.book.register(decision)
 
     def _check_alive(self) -> None:
         if self._pid != os.getpid():
@@ -556,41 +571,3 @@ def _lookup(home: Home) -> Lookup | Withheld:
         if home.verifier_keys and absent(exc):
             return Withheld(home.origin, exc)
         raise
-
-
-def _principal(principal: str | Principal) -> Principal:
-    return principal if isinstance(principal, Principal) else Principal(principal)
-
-
-def _record_id(record: Any) -> bytes:
-    try:
-        return UUID(str(record)).bytes
-    except ValueError:
-        raise UsageError(
-            f"{record!r} is no record id",
-            next_step='use the id that decide printed, "last", or --key KEY',
-        ) from None
-
-
-def _request(
-    decision: Decision[Any, Any],
-    principal: str | Principal,
-    key: str | None,
-    deadline: float | None,
-    **more: Any,
-) -> Request:
-    decision.check_budgets(more.get("budgets", ()))
-    for name in more:
-        if name not in ("purpose", "thread", "parent", "budgets"):
-            known = ("principal", "key", "deadline", "purpose", "thread", "parent", "budgets")
-            raise UsageError(f"decide knows no {name!r}", next_step=did_you_mean(name, known))
-        if more[name] is not None and name in ("purpose", "thread"):
-            word(more[name], what=name)
-    parent = more.pop("parent", None)
-    return Request(
-        principal=_principal(principal),
-        key=None if key is None else str(key),
-        deadline=None if deadline is None else seconds(deadline, what="deadline"),
-        parent=None if parent is None else _record_id(parent),
-        **more,
-    )

@@ -77,6 +77,8 @@ class Usage:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 62:
                 raise UsageError(f"{name} is {value!r}", next_step="give a whole number of 0 or more")
+            if type(value) is not int:  # such as an IntEnum
+                object.__setattr__(self, name, int(value))
         if self.model is not None:
             object.__setattr__(self, "model", word(self.model, what="usage.model"))
 
@@ -122,6 +124,13 @@ class Answer(Generic[T]):
                 raise UsageError(
                     f"a field is withheld for {category!r}", next_step='say "refusal" or "content-filter"'
                 )
+        for call in calls:
+            if not isinstance(call, Mapping):
+                raise UsageError(f"a call is a {type(call).__name__}", next_step="describe each as a mapping")
+        if usage is not None and not isinstance(usage, Usage):
+            raise UsageError(
+                f"usage is a {type(usage).__name__}", next_step="give ans.Usage(cost=, tokens_in=, tokens_out=)"
+            )
         held = {n: b if isinstance(b, Belief) else Belief(p=b) for n, b in (beliefs or {}).items()}
         if confidence is not None:
             held[JOINT] = Belief(p=confidence)

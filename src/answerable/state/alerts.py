@@ -1,7 +1,8 @@
 """What operators were told, once per cause; and who brings it to the webhook.
 
-`delivered` is None until somebody sends, minus the moment of the claim while somebody does, and the moment
-of delivery after that; all in microseconds since 1970.
+`times` is 0 once it is over; how often it came up stands in the body then. `delivered` is None until somebody
+sends, minus the moment of the claim while somebody does, and the moment of delivery after that; all in
+microseconds since 1970.
 """
 
 from typing import Any
@@ -29,21 +30,37 @@ def _raise_alert(dialect: str) -> Any:
     return row.on_conflict_do_update(
         index_elements=["key"],
         set_={name: row.excluded[name] for name in names},
-        where=alert.c.last <= bindparam("silent_since"),
+        where=or_(alert.c.last <= bindparam("silent_since"), alert.c.times == 0),
     )
 
 
-# Touches no row if somebody raised the same alert since `silent_since`.
+# Touches no row if somebody raised the same alert since `silent_since` and it is not over.
 RAISE_ALERT = Statement("raise_alert", _raise_alert)
+# The next two touch no row if it is over, RESOLVE_ALERT also if it was raised anew meanwhile.
 REPEAT_ALERT = Statement(
     "repeat_alert",
     lambda d: (
         update(alert)
-        .where(alert.c.key == bindparam("of_key"))
+        .where(and_(alert.c.key == bindparam("of_key"), alert.c.times > 0))
         .values(
             times=alert.c.times + bindparam("more"),
             # The clocks of two processes may differ: the later of the two moments stands.
             last=case((alert.c.last < bindparam("at"), bindparam("at")), else_=alert.c.last),
+        )
+    ),
+)
+RESOLVE_ALERT = Statement(
+    "resolve_alert",
+    lambda d: (
+        update(alert)
+        .where(and_(alert.c.key == bindparam("of_key"), alert.c.entry_id == bindparam("of_entry")))
+        .where(alert.c.times > 0)
+        .values(
+            entry_id=bindparam("by_entry"),
+            last=bindparam("at"),
+            times=0,
+            delivered=None,
+            body=bindparam("told"),
         )
     ),
 )
@@ -80,5 +97,15 @@ END_CLAIM = Statement(
         .where(and_(alert.c.key == bindparam("of_key"), alert.c.entry_id == bindparam("of_entry")))
         .where(alert.c.delivered == bindparam("claim"))
         .values(delivered=bindparam("ended"))
+    ),
+)
+# Those that stand: raised since a moment and not over, the oldest first.
+STANDING = Statement(
+    "standing",
+    lambda d: (
+        select(*_COLUMNS)
+        .where(and_(alert.c.times > 0, alert.c.last > bindparam("since")))
+        .order_by(alert.c.first, alert.c.key)
+        .limit(bindparam("at_most"))
     ),
 )

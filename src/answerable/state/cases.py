@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy import and_, bindparam, or_, select, update
 
 from answerable.ledger.entry import Statement
 from answerable.state.statements import insert
@@ -38,7 +38,7 @@ def _take_key(dialect: str) -> Any:
     return row.on_conflict_do_update(
         index_elements=["decision", "key_digest"],
         set_={name: row.excluded[name] for name in ("case_id", "input_digest", "expires")},
-        where=case_key.c.expires <= bindparam("now"),
+        where=or_(case_key.c.expires <= bindparam("now"), case_key.c.case_id == bindparam("instead")),
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, select, update
+from sqlalchemy import and_, bindparam, delete, func, select, update
 
 from answerable.ledger.entry import Statement
 from answerable.state.statements import insert
@@ -11,6 +11,13 @@ from answerable.state.tables import budget, opened, reservation
 ADD_OPENED = Statement("add_opened", lambda d: insert(d, opened))
 # Touches no row if somebody else has ended the case as interrupted.
 END_OPENED = Statement("end_opened", lambda d: delete(opened).where(opened.c.case_id == bindparam("of_case")))
+# Keeps an open case open for longer; it too touches no row if the case was ended.
+RENEW_OPENED = Statement(
+    "renew_opened",
+    lambda d: (
+        update(opened).where(opened.c.case_id == bindparam("of_case")).values(expires=bindparam("until"))
+    ),
+)
 OVERDUE = Statement(
     "overdue",
     lambda d: (
@@ -80,19 +87,32 @@ RESERVED = Statement(
 RELEASE = Statement(
     "release", lambda d: delete(reservation).where(reservation.c.case_id == bindparam("of_case"))
 )
-SETTLE = Statement(
-    "settle",
-    lambda d: (
+
+
+def _settle(dialect: str) -> Any:
+    mine = and_(
+        reservation.c.case_id == bindparam("of_case"),
+        reservation.c.name == budget.c.name,
+        reservation.c.period == budget.c.period,
+    )
+
+    def reserved(column: Any) -> Any:
+        # From the row itself: what a process remembers may differ from it after a cancel.
+        return func.coalesce(select(column).where(mine).correlate(budget).scalar_subquery(), 0)
+
+    return (
         update(budget)
         .where(and_(budget.c.name == bindparam("of_name"), budget.c.period == bindparam("of_period")))
         .values(
             spent_cost=budget.c.spent_cost + bindparam("cost"),
             spent_tokens=budget.c.spent_tokens + bindparam("tokens"),
-            held_cost=budget.c.held_cost - bindparam("was_cost"),
-            held_tokens=budget.c.held_tokens - bindparam("was_tokens"),
+            held_cost=budget.c.held_cost - reserved(reservation.c.cost),
+            held_tokens=budget.c.held_tokens - reserved(reservation.c.tokens),
         )
-    ),
-)
+    )
+
+
+SETTLE = Statement("settle", _settle)
 SPENT = Statement(
     "spent",
     lambda d: select(

@@ -1,0 +1,111 @@
+"""What is seen of calls and outcomes: counted, and told to operators once per cause and when it is over."""
+
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from answerable.alerting import raise_alert
+from answerable.breakers import Change
+from answerable.casebook import Casebook
+from answerable.casefile import Account
+from answerable.counters import Counters
+from answerable.decisions.answer import Usage
+from answerable.decisions.outcome import Outcome
+from answerable.encoding import MICRO
+from answerable.failures.alert import Alert, alert_of
+from answerable.failures.fault import CATEGORIES, Fault
+from answerable.failures.remote import Remote
+from answerable.home import Home
+from answerable.spending import Submit, nearly_spent
+
+_MENDED_BY_HAND = ("auth", "quota", "not-found")  # what a call that succeeds shows to be over
+LOOKED_AT, AT_LEAST, MANY, FEW = 50, 20, 0.5, 0.25  # outcomes of a decision, and shares of second best ones
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Watch:
+    """The eyes of one workspace. lately: decision -> which of its last outcomes a fault spoilt."""
+
+    submit: Submit
+    book: Casebook
+    counters: Counters
+    home: Home  # where alerts go
+    lately: dict[str, deque[bool]] = field(default_factory=dict)
+
+    def called(self, remote: Remote, fault: Fault | None, usage: Usage) -> None:
+        """Count a call that left this machine."""
+        labels = {"provider": remote.provider, "model": remote.model}
+        self.counters.add("answerable_calls_total", result=fault.category if fault else "ok", **labels)
+        self.counters.add("answerable_tokens_total", usage.tokens_in, direction="in", **labels)
+        self.counters.add("answerable_tokens_total", usage.tokens_out, direction="out", **labels)
+
+    async def failed(self, account: Account, decider: str, fault: Fault) -> None:
+        """Tell an operator of a fault with which an attempt ended, where the table says so."""
+        if account.decision.actions[fault.category].page:
+            await self._tell(account, alert_of(fault, account.decision.name, decider))
+
+    async def well(self, account: Account, decider: str, remote: Remote) -> None:
+        """End the alerts that a successful call shows to be over."""
+        for category in _MENDED_BY_HAND:
+            fault = Fault(category=category, provider=remote.provider, model=remote.model)
+            await self._over(alert_of(fault, account.decision.name, decider).key, "calls succeed again")
+
+    async def changed(self, account: Account, change: Change, *, told: bool) -> None:
+        """Take in that a breaker opened or closed. told: an operator hears of its cause already."""
+        where = {"provider": change.provider, "model": change.model}
+        self.counters.add("answerable_breaker_changes_total", **where, state=change.event)
+        key = f"breaker:{change.provider} {change.model}"
+        if change.event == "closed":
+            await self._over(key, change.what)
+        elif change.event == "opened" and not told:
+            step = "look at the provider's status; calls go on by themselves when a probe succeeds"
+            alert = Alert(key=key, what=change.what, next_step=step, decision=account.decision.name)
+            await self._tell(account, replace(alert, category="circuit-open"))
+
+    async def recorded(self, account: Account, outcome: Outcome[object], took: int) -> None:
+        """Count what came of a case that is durable; tell an operator if too many come out second best."""
+        name, made_by = account.decision.name, account.made_by
+        labels = {"decision": name, "status": outcome.status, "decider": made_by.name if made_by else ""}
+        self.counters.add("answerable_outcomes_total", **labels, degraded=outcome.degraded or "")
+        self.counters.add("answerable_decision_seconds", took / MICRO, decision=name)
+        if account.used.cost:
+            currency = account.decision.stakes.currency
+            self.counters.add(
+                "answerable_cost_micro_total", account.used.cost, decision=name, currency=currency
+            )
+        # The case is durable and its caller waits: from here on nothing may spoil it.
+        with suppress(Exception):
+            await self._health(account, outcome)
+            if account.opened is not None:
+                for alert in nearly_spent(self.book, account):
+                    await self._tell(account, alert)
+
+    async def _health(self, account: Account, outcome: Outcome[object]) -> None:
+        name, why = account.decision.name, outcome.degraded or ""
+        lately = self.lately.get(name)
+        if lately is None:
+            lately = self.lately.setdefault(name, deque(maxlen=LOOKED_AT))
+        spoilt = outcome.status == "failed" or why.startswith("fault:")
+        lately.append(spoilt)
+        key = f"spoilt:{name}"
+        if spoilt and len(lately) >= AT_LEAST and lately.count(True) >= MANY * len(lately):
+            category = account.fault or why.removeprefix("fault:")
+            what = (
+                f"{name}: {lately.count(True)} of the last {len(lately)} cases failed or came out second "
+                f"best; the last because {CATEGORIES.get(category, category)}"
+            )
+            step = f"see them with `answerable records --decision {name}`; --redo decides them anew later"
+            await self._tell(account, Alert(key=key, what=what, next_step=step, decision=name))
+        elif not spoilt and len(lately) == LOOKED_AT and lately.count(True) <= FEW * len(lately):
+            await self._over(key, "cases come out well again")
+
+    async def _tell(self, account: Account, alert: Alert) -> None:
+        with suppress(Exception):  # the boundary: what cannot be told must not spoil the case it is about
+            if await raise_alert(self.book, self.submit, alert, record=account.id, home=self.home):
+                self.counters.add("answerable_alerts_total", category=alert.category or "other")
+
+    async def _over(self, key: str, what: str) -> None:
+        with suppress(Exception):  # as above
+            from answerable.alerting import resolve_alert
+
+            await resolve_alert(self.book, self.submit, key, home=self.home, what=what)
