@@ -73,6 +73,11 @@ class Chain:
         see: returns the case as the decider may see it, with the faults of its earlier calls. Raises
         CaseEnded, and what the ledger raises.
         """
+        if decider.inline and decider.remote is None:  # nothing stands before it, and nothing would mend it
+            tried = await self._run(account, decider, see(()))
+            if tried.fault is not None:
+                await self.watch.failed(account, decider.name, tried.fault)
+            return tried
         faults: list[Fault] = []
         calls: list[Mapping[str, Any]] = []
         usage = NOTHING_USED
@@ -110,7 +115,7 @@ class Chain:
                 tried = Tried(fault=fault_of(exc))
         fault = tried.fault
         # Code that runs here gives the same again; only what others generate may come out better.
-        final = fault is None or decider.inline or fault.category in ("invalid", "wrong-type")
+        final = fault is None or fault.category in ("invalid", "wrong-type")
         return tried, None if final or fault is None else self._wait(account, case, fault)
 
     async def _outside(
@@ -199,7 +204,8 @@ class Chain:
             calls, usage = _told_by(exc)
             return Tried(fault=fault, calls=calls, usage=usage)
         if isinstance(given, Answer):
-            account.withheld |= given.withheld
+            if given.withheld:
+                account.withheld |= given.withheld
             return Tried(given=given, calls=given.calls, usage=given.usage)
         return Tried(given=given)
 

@@ -300,7 +300,8 @@ def judge(account: Account, case: Case[Any], answer: Answer[Any], ended: Callabl
         return ended("failed", str(exc), fault=exc.fault)
     except Exception as exc:  # the boundary: stakes may be functions of the input
         return ended("failed", f"the stakes raised {said(exc)}", fault="exception")
-    notes = [*map(one_line, answer.cut), *(f"{n}: {CATEGORIES[f]}" for n, f in answer.withheld.items())]
+    notes = [one_line(line) for line in answer.cut]
+    notes += [f"{name}: {CATEGORIES[category]}" for name, category in answer.withheld.items()]
     more: dict[str, Any] = {"beliefs": beliefs, "expected_cost": verdict.expected_cost}
     reasons = tuple(map(one_line, answer.reasons))
     if verdict.act == "accept" and len(verdict.stands) < len(values):
@@ -310,7 +311,7 @@ def judge(account: Account, case: Case[Any], answer: Answer[Any], ended: Callabl
     if verdict.act != "accept":
         result, told, settled = "rejected", verdict.because, ()
         fault = "never-automatic" if verdict.act == "person" else None
-    elif output is not None:
+    elif output is not None and decision.checks:
         finding, flags = examine(decision, case, Answer(output, beliefs=beliefs, reason=answer.reasons))
         notes += [f"flag: {flag_text(flag)}" for flag in flags]
         account.flagged = bool(flags)

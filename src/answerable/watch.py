@@ -75,21 +75,22 @@ class Watch:
             )
         # The case is durable and its caller waits: from here on nothing may spoil it.
         with suppress(Exception):
-            await self._health(account, outcome)
+            spoilt = outcome.status == "failed" or (outcome.degraded or "").startswith("fault:")
+            if spoilt or name in self.lately:  # a decision that nothing ever spoilt needs no memory
+                await self._health(account, outcome, spoilt)
             if account.opened is not None:
                 for alert in nearly_spent(self.book, account):
                     await self._tell(account, alert)
 
-    async def _health(self, account: Account, outcome: Outcome[object]) -> None:
-        name, why = account.decision.name, outcome.degraded or ""
+    async def _health(self, account: Account, outcome: Outcome[object], spoilt: bool) -> None:
+        name = account.decision.name
         lately = self.lately.get(name)
         if lately is None:
             lately = self.lately.setdefault(name, deque(maxlen=LOOKED_AT))
-        spoilt = outcome.status == "failed" or why.startswith("fault:")
         lately.append(spoilt)
         key = f"spoilt:{name}"
         if spoilt and len(lately) >= AT_LEAST and lately.count(True) >= MANY * len(lately):
-            category = account.fault or why.removeprefix("fault:")
+            category = account.fault or (outcome.degraded or "").removeprefix("fault:")
             what = (
                 f"{name}: {lately.count(True)} of the last {len(lately)} cases failed or came out second "
                 f"best; the last because {CATEGORIES.get(category, category)}"

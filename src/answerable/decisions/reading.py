@@ -256,8 +256,7 @@ def read_returned(
                 f"{decider.name} answers {name!r}, which is no output field; "
                 + did_you_mean(str(name), decision.output_names),
             )
-    both = next((name for name in values if name in answer.withheld), None)
-    if both is not None:
+    for both in answer.withheld.keys() & values.keys() if answer.withheld else ():
         raise NotAnAnswer("invalid", f"{decider.name} answers {both} and would not answer it")
     fresh = {n: _field_value(decision, n, v) for n, v in values.items() if n not in answered}
     if not fresh and answer.withheld:
