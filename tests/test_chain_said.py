@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -278,3 +279,45 @@ def test_what_is_no_decision_is_said_at_once(memory: ans.Workspace) -> None:
     """A name is none."""
     with pytest.raises(ans.UsageError, match="'route' is no decision"):
         memory.decide("route", TICKET)  # type: ignore[arg-type]
+
+
+def told(ws: ans.Workspace) -> list[str]:
+    """The alerts, oldest first."""
+    return [line["status"] for line in reversed(ws.records(kinds=("alert",)))]
+
+
+def test_a_call_that_succeeds_ends_the_alert_and_the_next_incident_is_told_anew(
+    memory: ans.Workspace,
+) -> None:
+    """The key was renewed, and was revoked again."""
+    first, _ = remote(fault("auth"), LOW, fault("auth"))
+    made = decision(first, ans.default(HIGH))
+
+    for number in range(3):
+        memory.decide(made, {"number": str(number)})
+
+    assert told(memory) == ["raised", "resolved", "raised"]
+
+
+def test_an_alert_of_another_process_ends_too(tmp_path: Path) -> None:
+    """The service was restarted with a new key."""
+    with ans.Workspace(tmp_path / "home") as before:
+        before.decide(decision(remote(fault("auth"))[0], ans.default(HIGH)), TICKET)
+    with ans.Workspace(tmp_path / "home") as after:
+        after.decide(decision(remote(LOW)[0], ans.default(HIGH)), {"number": "2"})
+
+        assert told(after) == ["raised", "resolved"]
+
+
+def test_a_breaker_that_opens_is_told_and_its_closing_too(memory: ans.Workspace) -> None:
+    """Five failures, a pause of 50 ms, and a probe that succeeds."""
+    first, _ = remote(*[fault("server-error")] * 5, LOW, breaker=ans.Breaker(pause=0.05))
+    made = decision(first, ans.default(HIGH))
+
+    for number in range(3):
+        memory.decide(made, {"number": str(number)})
+    time.sleep(0.1)
+    memory.decide(made, {"number": "back"})
+
+    assert told(memory) == ["raised", "resolved"]
+    assert [line["status"] for line in memory.records(kinds=("breaker",))] == ["closed", "open"]

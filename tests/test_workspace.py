@@ -16,6 +16,8 @@ import pytest
 from pydantic import BaseModel
 
 import answerable as ans
+from answerable.interrupted import end_interrupted
+from remotes import MOST, fault, remote
 from workspaces import (
     HIGH,
     KINDS,
@@ -211,6 +213,45 @@ def test_why_has_the_documented_keys(any_ws: ans.Workspace) -> None:
     assert data["proof"]["verified"]
     assert data["output"] == {"urgency": "high", "vip": False, "score": 0.0}
     assert data["reasons"] == ["Names an account takeover."]
+
+
+def test_why_says_whom_was_called_where_data_could_go_and_what_it_cost(any_ws: ans.Workspace) -> None:
+    """Of the case and of each attempt; the model is the one that answered."""
+    dead, _ = remote(fault("auth"))
+    usage = ans.Usage(cost=7, tokens_in=30, tokens_out=4, model="m-5")
+    paid, _ = remote(ans.Answer(LOW, usage=usage), name="second")
+    outcome = any_ws.decide(decision(dead, paid, ans.rule(words), version="3"), {"number": "1"})
+
+    data = any_ws.why(outcome.record_id).data
+
+    assert (data["tokens"], data["cost"]) == ({"in": 30, "out": 4}, 7)
+    assert (data["destinations"], data["classes"]) == (["primary.example", "second.example"], ["Key"])
+    assert [a["remote"] and a["remote"]["destination"] for a in data["attempts"]] == [
+        "primary.example",
+        "second.example",
+        None,
+    ]
+    consumed = {"cost": 7, "tokens_in": 30, "tokens_out": 4, "model": "m-5"}
+    assert [a["usage"] for a in data["attempts"]] == [{}, consumed, {}]
+    assert data["model"] == "m-5"
+    (opened,) = [link for link in data["links"] if link["kind"] == "opened"]
+    assert opened["detail"] == {name: data[name] for name in ("destinations", "classes")}
+
+
+def test_the_story_of_an_interrupted_case_says_what_was_opened_and_settled(ws: ans.Workspace) -> None:
+    """When, to whom, and how much its budget counts for it."""
+    told: list[str] = []
+
+    def ends(case: ans.Case[Any]) -> Route:
+        end_interrupted(ws.book, now=10**18)  # as if its process had died before
+        told.append(ws.why(case.id).data["summary"])
+        return LOW
+
+    paid, _ = remote(ends)
+    ws.decide(decision(paid, budgets=[ans.Budget(money=1, per="ever")], version="3"), {"number": "1"})
+
+    assert "it was opened to call primary.example; it has not come back" in told[0]
+    assert f"can have consumed: 0.0010 USD and {MOST.tokens_in + MOST.tokens_out} tokens." in told[0]
 
 
 @pytest.mark.parametrize("body", ["hacked", "crash", "calm", 5])

@@ -38,6 +38,7 @@ if _typing.TYPE_CHECKING:
     from answerable.failures.injection import injection
     from answerable.failures.invariants import holds, not_in_future, sums_up, within
     from answerable.integrations.llm import llm
+    from answerable.integrations.sdk_reply import reply_text, reply_usage
     from answerable.why import Why
     from answerable.workspace import Failure, Workspace
 
@@ -97,6 +98,8 @@ __all__ = [
     "person",
     "quotes_stand",
     "quotes_stand_in",
+    "reply_text",
+    "reply_usage",
     "rule",
     "sums_up",
     "within",
@@ -115,6 +118,8 @@ _LATER = {
     "numbers_stand": "failures.grounding",
     "quotes_stand": "failures.grounding",
     "quotes_stand_in": "failures.grounding",
+    "reply_text": "integrations.sdk_reply",
+    "reply_usage": "integrations.sdk_reply",
     "sums_up": "failures.invariants",
     "within": "failures.invariants",
 }

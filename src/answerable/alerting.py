@@ -1,4 +1,4 @@
-"""Tells operators what needs them, once per cause: an entry, a line in the log, and the home's webhook."""
+"""Tells operators what needs them, once per cause, and when it is over: by entry, log line and webhook."""
 
 import json
 import logging
@@ -6,8 +6,8 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from answerable.casebook import Casebook, link
@@ -27,6 +27,7 @@ REMEMBERED = 60.0  # seconds for which a process counts repetitions by itself
 CLAIM = 60.0  # seconds; a sender that crashed holds an alert up for as long
 AT_MOST = 100  # alerts sent in one pass
 _KEYS = 1000  # that a process remembers
+_NEVER = float("-inf")  # monotonic seconds
 
 Submit = Callable[[Unit], Awaitable[Receipt]]
 
@@ -36,8 +37,8 @@ class Raised:
     """An alert as the home knows it.
 
     entry_id: its entry, 16 bytes. record: the case it came up in, or None. first, last: microseconds since
-    1970. times: how often it came up since `first`, give or take what each process counts for a minute by
-    itself. delivered: when the webhook took it, or None.
+    1970; once resolved, last is when. times: how often it came up since `first`, give or take what each
+    process counts for a minute by itself. delivered: when the webhook took it, or None.
     """
 
     alert: Alert
@@ -47,11 +48,13 @@ class Raised:
     last: int
     times: int
     delivered: int | None = None
+    status: Literal["raised", "resolved"] = "raised"
 
     def body(self, home: Home) -> bytes:
         """Return what the webhook gets, as JSON."""
         told = {
             "type": "alert",
+            "status": self.status,
             "key": self.alert.key,
             "what": self.alert.what,
             "next_step": self.alert.next_step,
@@ -67,10 +70,15 @@ class Raised:
 
 @dataclass(slots=True)
 class _Known:
-    """A key that this process told. until: monotonic seconds; before that, repetitions are only counted."""
+    """A key that this process told or saw.
+
+    until: monotonic seconds; before that, repetitions are only counted. standing: it was told and, as far as
+    this process knows, is not over.
+    """
 
     until: float
     uncounted: int = 0
+    standing: bool = False
 
 
 _MEMORIES: "WeakKeyDictionary[Casebook, dict[str, _Known]]" = WeakKeyDictionary()
@@ -87,24 +95,18 @@ async def raise_alert(
     of the last it touches no database. submit: the journal's, blocking or not. record: the case it came up
     in, 16 bytes. Raises LedgerUnavailable.
     """
-    missed = _turn(book, alert.key)
-    if missed is None:
+    turn = _turn(book, alert.key)
+    if turn is None:
         return False
+    known, missed = turn
     try:
-        now = book.clock.now()
-        raised = None
-        silent_since = now - round(SILENCE * MICRO)
-        rows = book.journal.rows(state.ALERT, {"key": alert.key})
-        if not rows or _raised(rows[0]).last <= silent_since:
-            raised = await _first(book, submit, alert, record, now, silent_since)
-        if raised is None:
-            params = {"of_key": alert.key, "more": 1 + missed, "at": now}
-            await submit(Unit(writes=[Write(state.REPEAT_ALERT, params)]))
-            return False
+        raised = await _told_or_counted(book, submit, alert, record, 1 + missed)
     except BaseException:  # nobody was told: whoever comes next tries again
-        with _GATE:
-            _MEMORIES.get(book, {}).pop(alert.key, None)
+        known.until = _NEVER
         raise
+    known.standing = True
+    if raised is None:
+        return False
     where = f" (record {raised.record})" if raised.record else ""
     LOGGER.warning("%s", printable(f"{alert.what}; next: {alert.next_step}{where}"))
     if home is not None:
@@ -112,13 +114,61 @@ async def raise_alert(
     return True
 
 
+async def resolve_alert(
+    book: Casebook,
+    submit: Submit,
+    key: str,
+    *,
+    home: Home | None = None,
+    what: str = "what it was about works again",
+) -> bool:
+    """Tell operators that the alert of `key` is over; say whether it stood until now.
+
+    It becomes an entry and a line of the log, and goes to the webhook; the next one of its key is told anew
+    at once, by other processes within a minute. what: why it is over, one line. Costs a look-up in memory
+    for a key that this process did not raise or see raised; such an alert ends by a day of silence. Raises
+    LedgerUnavailable.
+    """
+    with _GATE:
+        known = _MEMORIES.get(book, {}).get(key)
+        if known is None or not known.standing:
+            return False
+        known.standing = False  # the others leave it to this one
+    try:
+        resolved = await _over(book, submit, key, what)
+    except BaseException:
+        known.standing = True
+        raise
+    known.until = _NEVER
+    if resolved is None:
+        return False
+    LOGGER.info("%s", printable(f"resolved: {resolved.alert.what}; {what}"))
+    if home is not None:
+        deliver_soon(book.journal, book.clock, home, resolved)
+    return True
+
+
+def recall_alerts(book: Casebook) -> int:
+    """Let this process know the alerts that stand, so that it can end what others raised; return how many.
+
+    For one that has just begun: what stops an alert is often a restart, with new credentials. One read.
+    """
+    params = {"since": book.clock.now() - round(SILENCE * MICRO), "at_most": _KEYS}
+    rows = book.journal.rows(state.STANDING, params)
+    with _GATE:
+        known = _MEMORIES.setdefault(book, {})
+        for row in rows:
+            known.setdefault(read_alert(row).alert.key, _Known(_NEVER, standing=True))
+    return len(rows)
+
+
 def alerts(journal: Journal) -> list[Raised]:
-    """Return every alert that was ever raised, the oldest first."""
-    return [_raised(row) for row in journal.rows(state.ALERTS, {})]
+    """Return every alert that was ever raised, as it is now, the oldest first."""
+    return [read_alert(row) for row in journal.rows(state.ALERTS, {})]
 
 
-def _turn(book: Casebook, key: str) -> int | None:
-    """Return how many repetitions to count beside this one, or None if this one is counted here."""
+def _turn(book: Casebook, key: str) -> tuple[_Known, int] | None:
+    """Return what is known and the repetitions to count beside this one; None if it is counted here."""
     now = book.clock.monotonic()
     with _GATE:
         known = _MEMORIES.setdefault(book, {})
@@ -126,12 +176,36 @@ def _turn(book: Casebook, key: str) -> int | None:
         if told is not None and now < told.until:
             told.uncounted += 1
             return None
-        if len(known) >= _KEYS:
+        if told is None and len(known) >= _KEYS:
             for old in [name for name, one in known.items() if one.until <= now]:
                 del known[old]
-        if key in known or len(known) < _KEYS:  # else the database counts: memory must not grow without end
-            known[key] = _Known(now + REMEMBERED)
-        return told.uncounted if told is not None else 0
+        missed, now_told = 0, told or _Known(now + REMEMBERED)
+        if told is not None:
+            missed, told.uncounted, told.until = told.uncounted, 0, now + REMEMBERED
+        elif len(known) < _KEYS:  # else the database counts: memory must not grow without end
+            known[key] = now_told
+        return now_told, missed
+
+
+async def _told_or_counted(
+    book: Casebook, submit: Submit, alert: Alert, record: bytes | None, times: int
+) -> Raised | None:
+    """Write that an alert came up: as a new one, which is returned, or as repetitions of one that stands."""
+    now = book.clock.now()
+    silent_since = now - round(SILENCE * MICRO)
+    for row in book.journal.rows(state.ALERT, {"key": alert.key}):
+        stands = read_alert(row)
+        if stands.status == "raised" and stands.last > silent_since:
+            break
+    else:
+        if (raised := await _first(book, submit, alert, record, now, silent_since)) is not None:
+            return raised
+    params = {"of_key": alert.key, "more": times, "at": now}
+    try:
+        await submit(Unit(writes=[Write(state.REPEAT_ALERT, params, expect=1, clash="alert")]))
+    except Conflict:  # it was over in this moment: so it is a new one
+        return await _first(book, submit, alert, record, now, silent_since)
+    return None
 
 
 async def _first(
@@ -157,7 +231,6 @@ async def _first(
         last=now,
         times=1,
     )
-    more = {"decision": alert.decision, "category": alert.category, "record": raised.record}
     params = {
         "key": alert.key,
         "entry_id": entry.id,
@@ -165,7 +238,7 @@ async def _first(
         "last": now,
         "times": 1,
         "delivered": None,
-        "body": encode({**detail, **more}),
+        "body": _body(alert, raised.record),
         "silent_since": silent_since,
     }
     writes = [Write(state.RAISE_ALERT, params, expect=1, clash="alert")]
@@ -178,7 +251,53 @@ async def _first(
     return raised
 
 
-def _raised(row: Sequence[Any]) -> Raised:
+async def _over(book: Casebook, submit: Submit, key: str, what: str) -> Raised | None:
+    """Write that an alert is over; None if it does not stand."""
+    rows = book.journal.rows(state.ALERT, {"key": key})
+    stood = read_alert(rows[0]) if rows else None
+    if stood is None or stood.status != "raised":
+        return None
+    now, alert = book.clock.now(), stood.alert
+    header = {
+        "kind": "alert",
+        "at": now,
+        "status": "resolved",
+        "decision": alert.decision,
+        "fault": alert.category,
+        "parent": stood.entry_id,
+    }
+    detail = {"key": key, "what": alert.what, "next_step": f"nothing: {what}"}
+    entry = book.entry(header, {"detail": detail})
+    ended = replace(
+        stood,
+        alert=replace(alert, next_step=detail["next_step"]),
+        entry_id=entry.id,
+        last=now,
+        delivered=None,
+        status="resolved",
+    )
+    params = {
+        "of_key": key,
+        "of_entry": stood.entry_id,
+        "by_entry": entry.id,
+        "at": now,
+        "told": _body(ended.alert, stood.record, times=stood.times),
+    }
+    write = Write(state.RESOLVE_ALERT, params, expect=1, clash="alert")
+    try:
+        await submit(Unit([entry], [write]))
+    except Conflict:  # somebody else was first
+        return None
+    return ended
+
+
+def _body(alert: Alert, record: str | None, **more: Any) -> bytes:
+    names = ("key", "what", "next_step", "decision", "category")
+    return encode({**{name: getattr(alert, name) for name in names}, "record": record, **more})
+
+
+def read_alert(row: Sequence[Any]) -> Raised:
+    """Return an alert from a row of its table."""
     key, entry_id, first, last, times, delivered, body = row
     told = decode(bytes(body))
     alert = Alert(
@@ -194,7 +313,8 @@ def _raised(row: Sequence[Any]) -> Raised:
         record=told["record"],
         first=first,
         last=last,
-        times=times,
+        times=times or told["times"],
+        status="raised" if times else "resolved",
         delivered=delivered if delivered and delivered > 0 else None,
     )
 
@@ -205,7 +325,7 @@ def _raised(row: Sequence[Any]) -> Raised:
 def undelivered(journal: Journal, clock: Clock, *, at_most: int = AT_MOST) -> list[Raised]:
     """Return the alerts that nobody has sent or is sending, the oldest first."""
     params = {"stale": _stale(clock.now()), "at_most": at_most}
-    return [_raised(row) for row in journal.rows(state.UNDELIVERED, params)]
+    return [read_alert(row) for row in journal.rows(state.UNDELIVERED, params)]
 
 
 def deliver(

@@ -145,7 +145,7 @@ def recorded_before(road: Road, account: Account) -> Outcome[Any] | None:
 def second_best(outcome: Outcome[Any]) -> bool:
     """Say whether an outcome may be decided anew: a fault or the lack of a person spoilt it."""
     if outcome.status == "answered":
-        return outcome.degraded not in (None, "expired")
+        return (outcome.degraded or "").startswith("fault:")
     return outcome.status == "escalated" and outcome.due is None
 
 

@@ -4,7 +4,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from answerable.alerting import raise_alert
+from answerable.alerting import raise_alert, resolve_alert
 from answerable.breakers import Change
 from answerable.casebook import Casebook
 from answerable.casefile import Account
@@ -107,6 +107,4 @@ class Watch:
 
     async def _over(self, key: str, what: str) -> None:
         with suppress(Exception):  # as above
-            from answerable.alerting import resolve_alert
-
             await resolve_alert(self.book, self.submit, key, home=self.home, what=what)

@@ -1,12 +1,12 @@
 """Gathers everything a home knows about one case: the record, what followed, its definition and its proof."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from answerable.casebook import Casebook
 from answerable.encoding import decode, timestamp
-from answerable.errors import AnswerableError, HomeError
+from answerable.errors import AnswerableError, HomeError, UsageError, did_you_mean
 from answerable.failures.messages import for_operator, for_person
 from answerable.ledger.entry import Stored, text_id
 from answerable.ledger.story import READERS, Reader, summary, tell
@@ -20,22 +20,32 @@ class Why:
     data: Mapping[str, Any]
 
     def text(self, reader: Reader = "operator", *, width: int = 100) -> str:
-        """Return the story for a "person" (affected), an "operator" or an "auditor"; width: in characters."""
+        """Return the story for a "person" (affected), an "operator" or an "auditor"; width: in characters.
+
+        Raises UsageError for another reader.
+        """
+        _known(reader, READERS)
         return tell(self.data, reader, width=width)
 
-    def message(self, reader: Reader = "person") -> str:
+    def message(self, reader: Literal["person", "operator"] = "person") -> str:
         """Return one or two sentences: what happened, why, what happens next and the record id.
 
-        reader: "person" (affected), without a technical word; else in an operator's words.
+        reader: "person" (affected), without a technical word; "operator". Raises UsageError for another.
         """
+        _known(reader, ("person", "operator"))
         return for_person(self.data) if reader == "person" else for_operator(self.data)
 
     def __str__(self) -> str:
         return self.text()
 
 
+def _known(reader: str, readers: Sequence[str]) -> None:
+    if reader not in readers:
+        raise UsageError(f"no reader is called {reader!r}", next_step=did_you_mean(str(reader), readers))
+
+
 __all__ = ["READERS", "Why", "gather"]
-_TELLING = ("alert", "breaker")  # linked entries whose detail belongs to the story
+_TELLING = ("alert", "breaker", "opened")  # linked entries whose detail belongs to the story
 
 
 def gather(book: Casebook, case_id: bytes) -> Why:
@@ -56,6 +66,9 @@ def gather(book: Casebook, case_id: bytes) -> Why:
     resolution = next((r for r in later["reviews"] if r["kind"] == "resolution"), None)
     definition = _definition(book, header["definition"])
     given, answered = (_in_order(definition, side) for side in ("input", "output"))
+    opened = (link["detail"] for link in later["links"] if link["kind"] == "opened")
+    left: Mapping[str, Any] = next(opened, {})
+    attempts = [_attempt(a, answered, definition) for a in part("attempts") or []]
     data: dict[str, Any] = {
         "record_id": text_id(case_id),
         "decision": header["decision"],
@@ -66,8 +79,8 @@ def gather(book: Casebook, case_id: bytes) -> Why:
         "key": detail.get("key"),
         "input": given(part("input")),
         "reads": part("reads") or [],
-        "attempts": [_attempt(a, answered) for a in part("attempts") or []],
-        "checks": [a for a in part("attempts") or [] if a.get("fault") == "check"],
+        "attempts": attempts,
+        "checks": [a for a in attempts if a.get("fault") == "check"],
         "output": answered(resolution["output"] if resolution else told.get("output")),
         "proposal": answered(told.get("proposal")),
         "reasons": [resolution["reason"]] if resolution else told.get("reasons") or [],
@@ -81,6 +94,10 @@ def gather(book: Casebook, case_id: bytes) -> Why:
         "latency_us": header["latency_us"],
         "cost": header["cost"],
         "currency": header["currency"],
+        "tokens": {"in": header["tokens_in"] or 0, "out": header["tokens_out"] or 0},
+        "model": header["model"],
+        "destinations": left.get("destinations", []),
+        "classes": left.get("classes", []),
         "stage": header["stage"],
         "effects": [],
         **later,
@@ -115,8 +132,14 @@ def _in_order(definition: Mapping[str, Any], side: str) -> Callable[[Any], Any]:
     return ordered
 
 
-def _attempt(attempt: Mapping[str, Any], answered: Callable[[Any], Any]) -> dict[str, Any]:
-    return {n: answered(v) if n in ("output", "beliefs") else v for n, v in attempt.items()}
+def _attempt(
+    attempt: Mapping[str, Any], answered: Callable[[Any], Any], definition: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return an attempt with its fields in order, what it consumed, and whom outside its decider calls."""
+    deciders = definition.get("deciders", ())
+    remotes = (d.get("remote") for d in deciders if f"{d['name']}@{d['version']}" == attempt["decider"])
+    told = {n: answered(v) if n in ("output", "beliefs") else v for n, v in attempt.items()}
+    return {**told, "usage": attempt.get("usage", {}), "remote": next(remotes, None)}
 
 
 def _later(book: Casebook, case_id: bytes) -> dict[str, Any]:
@@ -146,7 +169,9 @@ def _later(book: Casebook, case_id: bytes) -> dict[str, Any]:
             truths.append({"at": at, "source": header["made_by"], "fields": detail.get("fields", {})})
         else:
             told = {n: header[n] for n in ("status", "fault", "model") if header[n] is not None}
-            detail = book.ledger.body(stored, "detail") if kind in _TELLING else None
+            detail = (book.ledger.body(stored, "detail") or {}) if kind in _TELLING else {}
+            if kind == "opened":  # the rest of it stands in the case itself
+                detail = {name: detail.get(name, []) for name in ("destinations", "classes")}
             links.append(
                 {"kind": kind, "at": at, "record_id": text_id(child), **told}
                 | ({"detail": detail} if detail else {})

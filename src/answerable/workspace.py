@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from answerable.alerting import recall_alerts
 from answerable.breakers import Breakers
 from answerable.callers import AwaitingCaller, BlockingCaller, DaemonPool, step
 from answerable.casebook import Casebook, principal_data
@@ -124,6 +125,7 @@ class Workspace:
         )
         self.breakers, self.counters, self._limits = Breakers(self.book, clock), Counters(), Limits(clock)
         self._lately: dict[str, deque[bool]] = {}
+        recall_alerts(self.book)  # so that what another process raised can be seen to be over
         # Policies, releases and clearances have no rules yet: these let everything through.
         self._road = Road(
             book=self.book,

@@ -28,6 +28,7 @@ def test_the_shape_of_the_summary(cli: Any) -> None:
         "outcomes": {"answered": 2, "escalated": 0, "refused": 0, "failed": 0},
         "deciders": {"hacked": 1, "default": 1},
         "degraded": 1,
+        "degraded_reasons": {"default": 1},
         "rejected": [],
         "rows": 2,
         "replayed": 0,
@@ -117,6 +118,7 @@ def test_a_missing_column_is_one_error_before_any_case_is_run(cli: Any) -> None:
         ("--truth=urgncy=text", "did you mean 'urgency'?"),
         ("--max-rejected=many", "write it as 5% or 20"),
         ("--max-rejected=101%", "write it as 5% or 20"),
+        ("--max-degraded=many", "--max-degraded 'many' is neither"),
         ("--principal=ann@example.com", "not an opaque id"),
         ("--concurrency=0", "concurrency"),
         ("--query=SELECT 1", "a query needs a database"),
@@ -131,6 +133,53 @@ def test_a_bad_option_is_answered_with_what_is_meant(cli: Any, option: str, said
     assert ran.code == 2
     assert said in ran.err
     assert ran.out == ""
+
+
+@pytest.mark.parametrize("name", ["cases.csv", "cases.jsonl"])
+def test_a_column_that_is_nearly_a_field_is_no_silent_default(cli: Any, name: str) -> None:
+    """A field with a default would get it in every row; the user says what the column is, or that it is not."""
+    cli.write("cases.csv", "number,body,amonut\n1,hi,2.5\n")
+    cli.write("cases.jsonl", '{"number":"1","body":"hi","amonut":2.5}\n')
+    ran = cli("decide", "decision.py:route", name)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert "'amonut' is nearly called like 'amount'" in ran.err
+    assert "say --column amount=amonut; to ignore it on purpose: --ignore amonut" in ran.err
+    assert not (cli.folder / "home").exists()
+
+    ignored = cli("decide", "decision.py:route", name, "--ignore", "amonut", "--home", "memory:")
+    assert ignored.code == 0
+    assert "ignored" not in ignored.err
+    assert cli("decide", "decision.py:route", name, "--column", "amount=amonut").code == 0
+    assert cli("why", "last", "--json").json["input"]["amount"] == 2.5
+
+
+def test_a_row_of_json_with_a_slip_is_rejected_alone(cli: Any) -> None:
+    """Other rows name the field right, so that the file as a whole does."""
+    cli.write("cases.jsonl", '{"number":"1","body":"a","amount":1}\n{"number":"2","body":"b","amonut":2}\n')
+    ran = cli("decide", "decision.py:route", "cases.jsonl", "--json", "--max-rejected", 1)
+
+    assert ran.json["cases"] == 1
+    assert ran.json["rejected"][0]["line"] == 2
+    assert "'amonut' is nearly called like 'amount'" in ran.json["rejected"][0]["error"]
+
+
+def test_an_ignored_column_is_not_there(cli: Any) -> None:
+    """Not even for a field of its name; one that is not in the file is a slip."""
+    cli.write("cases.csv", "number,body,amount\n1,hi,2.5\n")
+    cli("decide", "decision.py:route", "cases.csv", "--ignore", "amount")
+    assert cli("why", "last", "--json").json["input"]["amount"] is None
+
+    ran = cli("decide", "decision.py:route", "cases.csv", "--ignore", "amuont")
+    assert ran.code == 2
+    assert "did you mean 'amount'?" in ran.err
+
+
+def test_the_slip_of_a_required_field_is_named(cli: Any) -> None:
+    """As a command that can be typed."""
+    cli.write("cases.csv", "number,bodyy\n1,hi\n")
+
+    assert "--column body=bodyy" in cli("decide", "decision.py:route", "cases.csv").err
 
 
 def test_two_columns_that_could_be_one_field_are_not_guessed_between(cli: Any) -> None:

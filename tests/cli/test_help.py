@@ -113,6 +113,16 @@ def test_the_version_is_told(cli: Any) -> None:
     assert cli("--version").out.startswith("answerable 0.")
 
 
+def test_python_runs_the_package_as_the_command(cli: Any) -> None:
+    """Where scripts are not on the path."""
+    done = subprocess.run(
+        [sys.executable, "-m", "answerable", "chek"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert "No such command 'chek'" in done.stderr
+
+
 def test_an_unknown_command_is_answered_in_two_lines(cli: Any) -> None:
     """With what was probably meant, and what to do next."""
     ran = cli("chek")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from answerable.cli.printing import say_table
 from answerable.encoding import MICRO, moment
 from answerable.errors import UsageError
 
@@ -206,6 +207,106 @@ def test_records_can_be_filtered(home: Any) -> None:
     assert len(_lines(home("records", "--json", "--where", "label = high").out)) == 1
     assert len(_lines(home("records", "--json", "--decision", "route-ticket", "--since", "1h").out)) == 3
     assert "no record" in home("records", "--since", "2100-01-01").err
+
+
+@pytest.fixture
+def troubled(cli: Any) -> Any:
+    """A home with an alert: the credentials of a provider are not accepted."""
+    cli.write(
+        "troubled.py",
+        "from decision import Route, Ticket, decision\n"
+        "import answerable as ans\n"
+        "def call(case):\n"
+        "    raise ans.Faulted(ans.Fault(category='auth', provider='acme', model='m-1'))\n"
+        "acme = ans.Remote(provider='acme', model='m-1', destination='api.acme.example')\n"
+        "chain = [ans.model(call, version='1', remote=acme), ans.default(Route(urgency='low'))]\n"
+        "route = decision('troubled', Ticket, chain)\n",
+    )
+    cli.write("cases.csv", "number,body,truth.urgency\n1,hi,low\n")
+    assert cli("decide", "troubled.py:route", "cases.csv").code == 0
+    return cli
+
+
+def test_other_kinds_of_entries_can_be_listed(troubled: Any) -> None:
+    """With what they say, and the case that they are about."""
+    case = _lines(troubled("records", "--json").out)[0]["record_id"]
+    table = troubled("records", "--kind", "alert", "--kind", "truth", "--kind", "opened").out
+    lines = _lines(troubled("records", "--kind", "alert", "--kind", "truth", "--json").out)
+
+    assert table.splitlines()[0].split() == [
+        *("record", "kind", "at", "(UTC)", "status", "fault", "decision", "model", "what")
+    ]
+    assert re.search(
+        rf"{case} +alert +[\d-]+ [\d:]+ +raised +auth +troubled +acme m-1: the provider does", table
+    )
+    assert re.search(rf"{case} +truth .+ file says urgency = low", table)
+    assert re.search(rf"{case} +opened .+ data left for api.acme.example", table)
+    assert [line["kind"] for line in lines] == ["truth", "alert"]
+    assert "does not accept our credentials" in lines[1]["what"]
+    assert "what" not in _lines(troubled("records", "--json").out)[0]
+
+
+def test_entries_fit_a_narrow_terminal(troubled: Any, monkeypatch: Any) -> None:
+    """By the end of the case's id, with what is said."""
+    monkeypatch.setattr("answerable.cli.reading.columns_of", lambda stream: 80)
+    head, _, first, *_ = troubled("records", "--kind", "definition").out.splitlines()
+
+    assert head.split() == ["record", "kind", "at", "(UTC)", "status", "what"]
+    assert re.search(r"definition +[\d-]+ \d\d:\d\d +version 1", first)
+
+
+def test_an_unknown_kind_is_answered_with_what_was_meant(home: Any) -> None:
+    """Nothing would fit it, which reads as if nothing had happened."""
+    ran = home("records", "--kind", "alerts")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert "did you mean 'alert'?" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("fault = timeout", "`degraded` has it, such as fault:timeout"),
+        ("not degraded ~ t and status = failed", "`degraded` is default"),
+        ("model = m-1", "`model` is filled for cases that called one"),
+        ("kind = alert", "unless --kind names something else"),
+    ],
+)
+def test_a_condition_that_finds_nothing_is_explained(home: Any, where: str, said: str) -> None:
+    """What its fields hold is told; of other fields nothing is, nor of a word that is a value."""
+    ran = home("records", "--where", where)
+
+    assert (ran.code, ran.out) == (0, "")
+    assert said in ran.err
+    assert "`label`" not in ran.err
+    assert "`model`" not in home("records", "--where", "label = 'model'").err
+
+
+def test_a_decision_that_is_not_there_is_an_error_in_an_empty_home_too(cli: Any) -> None:
+    """An empty list would say that it has not decided anything yet."""
+    cli.write("cases.csv", "number,body\n")
+    cli("decide", "decision.py:route", "cases.csv")
+
+    assert cli("records", "--decision", "rout").code == 2
+
+
+def test_a_table_in_a_pipe_has_no_blanks_at_the_end(home: Any) -> None:
+    """One row a line, with the time to the second and nothing that only fills up."""
+    lines = home("records").out.splitlines()
+
+    assert all(line == line.rstrip() for line in lines)
+    assert max(map(len, lines[1:2])) <= 100
+    assert re.search(r" \d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", lines[2])
+
+
+def test_moments_in_a_table_are_short(capsys: Any) -> None:
+    """In every one, also within a sentence; other texts stay as they are."""
+    say_table(
+        ["found"], [["open until 2026-05-03T10:00:00.123456Z, because"], ["2026-05-03"], ["T10:00:00Z"]]
+    )
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+
+    assert lines[2:] == ["open until 2026-05-03 10:00:00, because", "2026-05-03", "T10:00:00Z"]
 
 
 def test_a_long_list_is_read_a_page_at_a_time(home: Any, monkeypatch: Any) -> None:

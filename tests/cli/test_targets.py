@@ -24,6 +24,80 @@ def test_check_tells_the_decision_in_words(cli: Any) -> None:
     assert "unclassified  body, tags" in out
 
 
+PAYING = """
+from decision import Keyless, Route, STAKES
+import answerable as ans
+def no_word(case, answer):
+    return None
+def call(name, **more):
+    told = {"provider": name, "model": "m-1", "destination": f"api.{name}.example"}
+    return ans.model(lambda case: None, version="1", name=name, remote=ans.Remote(**told | more), timeout="4s")
+def decision(deciders, **more):
+    return ans.Decision(
+        name="paying", version="1", question="How urgent?", input=Keyless, output=Route, owner="ops",
+        purpose="support", stakes=STAKES, deciders=[*deciders, ans.person(queue="triage", within="1h")], **more,
+    )
+acme = call(
+    "acme", most=ans.Usage(cost=20_000, tokens_in=4_000, tokens_out=500),
+    limit=ans.Limit(at_once=8, per_second=2.5, queue=50), breaker=ans.Breaker(failures=3, slow=2.0),
+)
+paying = decision(
+    [acme, call("globex", most=lambda case: ans.Usage(cost=1))], checks=[no_word],
+    budgets=[ans.Budget(money=5, tokens=9_000), ans.Budget(tokens=10, per="ever", name="all")],
+    faults={"unavailable": {"retry": 2}, "timeout": {"page": True}},
+)
+open_ended = decision([call("initech")])
+"""
+
+
+def test_check_tells_what_calls_may_cost_and_what_stops_them(cli: Any) -> None:
+    """Of each decider where its data goes, its times and limits; the budgets; the rows that differ."""
+    cli.write("paying.py", PAYING)
+    told = dict(line.strip().split(None, 1) for line in cli("check", "paying.py:paying").out.splitlines())
+
+    assert told["acme"] == (
+        "at most 4 s a call; sends data to api.acme.example (provider acme, model m-1); a call costs at most "
+        "0.02 USD and 4,500 tokens; at most 8 calls at once and 2.5 a second in a process, 50 more may wait; "
+        "paused for 30 s once 3 calls and 50% of those in 60 s failed or took 2 s"
+    )
+    assert "what a call costs at most depends on the case" in told["globex"]
+    assert told["person"] == "the queue triage has 3600 s; then the case stays open"
+    assert told["checks"] == "no_word"
+    assert (
+        told["budgets"]
+        == "5 USD and 9,000 tokens per day; 10 tokens for ever, shared by all budgets named all"
+    )
+    assert told["after"] == ("a fault  unavailable: retry 2 (usually 1); timeout: page True (usually False)")
+
+
+def test_check_says_where_nothing_limits_the_cost(cli: Any) -> None:
+    """Silence would read as if somebody had."""
+    cli.write("paying.py", PAYING)
+    out = cli("check", "paying.py:open_ended").out
+
+    assert "nobody knows what a call costs at most" in out
+    assert "none: nothing limits what calls may cost" in out
+    assert "budgets" not in cli("check", "decision.py:route").out
+
+
+def test_check_gives_calls_and_budgets_as_data(cli: Any) -> None:
+    """Beside the manifest, whose digest does not move with them."""
+    cli.write("paying.py", PAYING)
+    told = cli("check", "paying.py:paying", "--json").json
+
+    assert told["calls"]["acme"]["most"]["cost"] == 20_000
+    assert told["calls"]["acme"]["limit"] == {"at_once": 8, "per_second": 2.5, "queue": 50}
+    assert told["calls"]["globex"]["most"] == "depends"
+    assert told["budgets"][0] == {"money": 5, "tokens": 9_000, "per": "day", "name": None}
+
+
+def test_check_says_what_unclassified_means(cli: Any) -> None:
+    """The word alone tells a newcomer nothing."""
+    out = cli("check", "decision.py:route").out
+
+    assert "free text in which nobody said what is personal; mark it" in out
+
+
 def test_check_runs_nothing_and_makes_no_home(cli: Any) -> None:
     """It is safe in any folder."""
     cli("check", "decision.py:route")

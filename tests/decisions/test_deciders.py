@@ -96,6 +96,29 @@ def test_an_explicit_version_stands_for_the_source() -> None:
     assert ans.rule(long_words, version="7").made_by == "long_words@7"
 
 
+def test_a_model_is_explained_by_its_functions_docstring() -> None:
+    """Also behind a partial; its digest is that of the code, so what was recorded before keeps it."""
+
+    class Client:
+        """Calls the model."""
+
+        def __call__(self, case: Any) -> Any: ...
+
+    assert ans.model(long_words, version="1").reason == "Says much."
+    assert ans.model(partial(long_words), version="1", name="p").reason == "Says much."
+    assert ans.model(lambda case: None, version="1", name="silent").reason == "silent chose it"
+    assert ans.model(Client(), version="1", name="client").reason == "client chose it"
+    assert ans.model(long_words, version="1").digest == code_digest(long_words)
+
+
+def test_whom_a_model_calls_is_a_remote() -> None:
+    """A name is not enough to budget and to pause by."""
+    with pytest.raises(ans.UsageError, match="remote is a str") as caught:
+        ans.model(long_words, version="1", remote="acme")  # type: ignore[arg-type]
+
+    assert "ans.Remote(" in caught.value.next_step
+
+
 @pytest.mark.parametrize("what", [None, 3, "body", {}])
 def test_a_rule_is_a_function_an_expression_or_a_table(what: Any) -> None:
     """An expression also needs its field."""

@@ -27,6 +27,13 @@ def silent(case: ans.Case[Ticket]) -> ans.Abstain:
     return ans.Abstain()
 
 
+async def awaited(case: Any, answer: Any) -> None:
+    """A check that nobody would wait for."""
+
+
+MONEY = ans.Remote(provider="p", model="m", destination="p.example", most=0.02)
+
+
 def decision(**changes: Any) -> ans.Decision[Any, Any]:
     """Return a sound decision with some changes."""
     sound: dict[str, Any] = {
@@ -101,6 +108,29 @@ def stakes(**more: Any) -> ans.Stakes:
             "then=None",
         ),
         ({"checks": ["quotes"]}, "the check 'quotes' is no function", "give a function"),
+        ({"checks": [ans.exists]}, "exists makes a check", "exists(...)"),
+        ({"checks": [ans.within]}, "within makes a check", "within(...)"),
+        ({"checks": [ans.Finding]}, "the check Finding is a class", "def Finding(case, answer)"),
+        ({"checks": [silent]}, "silent does not take a case and an answer", "def silent(case, answer)"),
+        ({"checks": [awaited]}, "awaited would have to be awaited", "def awaited(case, answer)"),
+        ({"checks": ans.quotes_stand}, "checks is a DeclaredCheck", "write checks=["),
+        ({"checks": silent}, "checks is a function", "write checks=["),
+        ({"deciders": ans.rule(silent)}, "deciders is a Decider", "write deciders=["),
+        ({"deciders": "rule"}, "deciders is a str", "write deciders=["),
+        ({"budgets": ans.Budget(money=1)}, "budgets is a Budget", "write budgets=["),
+        ({"budgets": {"money": 1}}, "budgets is a dict", "write budgets=["),
+        ({"budgets": None}, "budgets is a NoneType", "write budgets=["),
+        ({"faults": ["quota"]}, "faults is a list", '{"rate-limit": {"retry": 2}}'),
+        ({"faults": None}, "faults is a NoneType", '{"rate-limit": {"retry": 2}}'),
+        ({"version": 1}, "version is 1", 'version="1"'),
+        (
+            {
+                "deciders": [ans.model(silent, version="1", remote=MONEY)],
+                "budgets": [ans.Budget(tokens=100)],
+            },
+            "how many tokens a call of silent takes",
+            "tokens_in=",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_is_found_at_construction(changes: dict[str, Any], what: str, step: str) -> None:
@@ -110,6 +140,51 @@ def test_a_mistake_is_found_at_construction(changes: dict[str, Any], what: str, 
 
     assert what in caught.value.what
     assert step in caught.value.next_step
+
+
+LAST = ans.default(Route(urgency="low"))
+ASKED = ans.person(queue="q", within="4h")
+
+
+@pytest.mark.parametrize(
+    ("deciders", "told"),
+    [
+        ([LAST, ans.rule(silent)], "silent is never asked: default before it"),
+        ([ASKED, LAST], "default is never asked: person before it"),
+        ([ans.default({"urgency": "low"}), ans.rule(silent)], "silent is never asked"),
+        ([ans.rule(silent), LAST, ASKED], "person is never asked: default before it"),
+        ([ASKED, ans.person(queue="r", within=1, name="second")], "second is never asked"),
+    ],
+)
+def test_who_can_never_be_asked_is_found(deciders: Any, told: str) -> None:
+    """The order is wrong, and the error says which decider to move."""
+    with pytest.raises(ans.UsageError) as caught:
+        decision(deciders=deciders)
+
+    assert told in caught.value.what
+    assert "to the end" in caught.value.next_step
+
+
+def test_who_may_be_asked_after_a_default_is_left_alone() -> None:
+    """A default that leaves a field open goes on; what only a person may answer passes a default by."""
+    decision(deciders=[ans.default({"team": "billing"}), ans.rule(silent)])
+    decision(deciders=[LAST, ASKED], stakes=stakes(never_automatic={"urgency": ["high"]}))
+    decision(deciders=[LAST, ASKED], checks=[lambda case, answer: None])
+    decision(deciders=[LAST, ASKED], faults={"refusal": {"then": "person"}})
+
+
+def test_a_check_that_is_fed_what_checks_are_given_tells_nothing_of_the_case() -> None:
+    """A factory that is called like a check raises; its text goes to the record."""
+
+    class Secretive:
+        def __repr__(self) -> str:
+            return "Ann Smith"
+
+    factories: list[Any] = [ans.exists, ans.within, ans.sums_up, ans.injection, ans.numbers_stand]
+    for factory in factories:
+        with pytest.raises(Exception) as caught:
+            factory(Secretive(), Secretive())
+        assert "Ann" not in str(caught.value)
 
 
 def test_a_sound_decision_is_built() -> None:

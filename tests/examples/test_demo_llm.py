@@ -15,7 +15,7 @@ import answerable as ans
 from answerable.cli.app import main
 from answerable.examples.support_tickets import demo, language_model
 from answerable.examples.support_tickets.decision import INSTRUCTIONS, SAFE
-from answerable.examples.support_tickets.language_model import steady
+from answerable.examples.support_tickets.language_model import served_here
 from answerable.examples.support_tickets.summary import show
 from answerable.integrations import llm_local
 from answerable.integrations.llm_local import LocalModel, weights
@@ -72,7 +72,7 @@ def test_without_a_language_model_the_demo_does_not_know_of_one(tmp_path: Path) 
 def test_only_what_rule_and_model_leave_open_reaches_it(tmp_path: Path, server: Upstream) -> None:
     """One request a ticket that would else be the default's, for the fields nobody settled."""
     without = run(tmp_path / "without", None)
-    summary = run(tmp_path, steady("tiny", server.url), tokens=10**9)
+    summary = run(tmp_path, served_here("tiny", server.url), tokens=10**9)
     told = summary["llm"]
 
     assert told["left_open"] == told["asked"] == told["answered"] == without["deciders"]["default"] > 3
@@ -83,7 +83,7 @@ def test_only_what_rule_and_model_leave_open_reaches_it(tmp_path: Path, server: 
 
 def test_its_tokens_and_its_right_answers_are_added_up(tmp_path: Path, server: Upstream) -> None:
     """A model that says what the default says is worth exactly as much; a guess is right in 1 of 3 or 4."""
-    told = run(tmp_path, steady("tiny", server.url), tokens=10**9)["llm"]
+    told = run(tmp_path, served_here("tiny", server.url), tokens=10**9)["llm"]
     its, default, guess = told["quality"]
 
     assert (told["tokens_in"], told["tokens_out"]) == (CALL_IN * told["calls"], CALL_OUT * told["calls"])
@@ -99,7 +99,7 @@ def test_each_fault_counts_by_its_category_also_if_a_repair_followed(
     """A reply in prose that was repaired, and a refusal that was not asked again."""
     server.plays(chat("It is urgent."), safe, chat("no", finish="content_filter"), safe)
 
-    told = run(tmp_path, steady("tiny", server.url), tokens=10**9)["llm"]
+    told = run(tmp_path, served_here("tiny", server.url), tokens=10**9)["llm"]
 
     assert told["faults"] == {"invalid": 1, "content-filter": 1}
     assert told["calls"] == told["asked"] + 1 == len(server.requests)
@@ -111,7 +111,7 @@ def test_it_stops_where_its_tokens_end_and_the_default_goes_on(
     tmp_path: Path, server: Upstream, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A call is made only if the most it can use is left; an operator is told once, and so is the reader."""
-    summary = run(tmp_path, steady("tiny", server.url), tokens=1700)
+    summary = run(tmp_path, served_here("tiny", server.url), tokens=1700)
     told = summary["llm"]
     show(summary)
     shown = " ".join(capsys.readouterr().out.split())
@@ -121,11 +121,14 @@ def test_it_stops_where_its_tokens_end_and_the_default_goes_on(
     assert summary["deciders"]["default"] == told["faults"]["budget"]
     assert told["tokens_in"] + told["tokens_out"] <= 1700
     assert [alert["what"] for alert in told["alerts"]] == [
-        "route-ticket: the budget does not allow another paid call"
+        "route-ticket: the budget demo tiny (1,700 tokens for all time) has no room for another call"
     ]
     assert f"budget {told['faults']['budget']}" in shown
     assert 'unmeasured="accept"' in shown and "say little about its quality" in shown
-    assert "An operator was told: route-ticket: the budget does not allow another paid call." in shown
+    assert (
+        "An operator was told: route-ticket: the budget demo tiny (1,700 tokens for all time) has no room for another call."
+        in shown
+    )
 
 
 def test_a_missing_key_is_a_fault_of_each_call_and_one_alert(
@@ -146,9 +149,9 @@ def test_a_second_run_reads_the_records_back_though_the_port_is_another(
     tmp_path: Path, server: Upstream
 ) -> None:
     """The definition does not tell the port; nobody is asked again."""
-    first = run(tmp_path, steady("tiny", server.url), tokens=1700)
+    first = run(tmp_path, served_here("tiny", server.url), tokens=1700)
     with upstream() as other:
-        second = run(tmp_path, steady("tiny", other.url), tokens=1700)
+        second = run(tmp_path, served_here("tiny", other.url), tokens=1700)
 
         assert other.requests == []
     assert second["replayed"] == 120
@@ -157,14 +160,14 @@ def test_a_second_run_reads_the_records_back_though_the_port_is_another(
 
 def test_a_home_with_another_model_is_refused(tmp_path: Path, server: Upstream) -> None:
     """What was decided with one must not be told as if it were without, or with another."""
-    run(tmp_path, steady("tiny", server.url))
+    run(tmp_path, served_here("tiny", server.url))
 
     with pytest.raises(ans.UsageError, match="holds a demo with the language model tiny@"):
         run(tmp_path, None)
     with pytest.raises(ans.UsageError, match="holds a demo with the language model tiny@"):
-        run(tmp_path, steady("big", server.url))
+        run(tmp_path, served_here("big", server.url))
     with pytest.raises(ans.UsageError, match="holds a demo of another seed"):
-        run(tmp_path, steady("tiny", server.url), seed=8)
+        run(tmp_path, served_here("tiny", server.url), seed=8)
 
 
 def test_without_the_packages_no_home_is_made(
@@ -181,6 +184,7 @@ def test_without_the_packages_no_home_is_made(
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("local-model")  # two at once would only make each other late
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)
 def test_a_real_model_answers_and_its_process_ends_with_the_demo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

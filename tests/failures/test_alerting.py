@@ -219,7 +219,7 @@ def test_fifty_threads_that_know_nothing_of_each_other_make_one_entry(
     any_ws: ans.Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the memory of the process it is the database that decides, and every one is counted."""
-    monkeypatch.setattr(alerting, "_turn", lambda book, key: 0)
+    monkeypatch.setattr(alerting, "_turn", lambda book, key: (alerting._Known(0.0), 0))
     together = threading.Barrier(50)
 
     def one(_: int) -> bool:
@@ -240,7 +240,7 @@ def test_fifty_tasks_make_one_entry(
 ) -> None:
     """On an event loop it awaits the journal."""
     if not remembers:
-        monkeypatch.setattr(alerting, "_turn", lambda book, key: 0)
+        monkeypatch.setattr(alerting, "_turn", lambda book, key: (alerting._Known(0.0), 0))
 
     async def all_at_once() -> list[bool]:
         return await asyncio.gather(
@@ -325,6 +325,7 @@ def test_an_alert_reaches_the_webhook_from_the_process_that_raises_it(
     (row,) = alerts(any_ws.journal)
     assert json.loads(body) == {
         "type": "alert",
+        "status": "raised",
         "key": "quota:p m",
         "what": "p m: no credit",
         "next_step": "pay the bill",

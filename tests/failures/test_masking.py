@@ -12,6 +12,7 @@ from answerable.failures.masking import masked
 # Written in parts, so that no scanner takes this file for a leak.
 JWT = "eyJhbGciOiJIUzI1NiJ9" + ".eyJzdWIiOiIxMjM0NTY3ODkwIn0" + ".dozjgNryP4J3jVmNHl0w5N"
 PEM = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow" + "\n-----END RSA " + "PRIVATE KEY-----"
+PLAIN = "q7Zx9Lm2" + "Kp4Rt8Vw1Yb3"  # a key that has no shape of its own
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,36 @@ PEM = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow" + "\n-----END RSA " + "PRIV
         pytest.param("AIza" + "b" * 35, "***", id="Google"),
         pytest.param("rk_live_" + "a1b2c3d4e5", "***", id="Stripe"),
         pytest.param("got " + JWT + ", bad", "got ***, bad", id="JWT"),
+        pytest.param(f"SECRET_KEY={PLAIN}", "SECRET_KEY=***", id="secret key"),
+        pytest.param(f"'secretKey': '{PLAIN}'", "'secretKey': '***'", id="secret key in camel case"),
+        pytest.param(f"API key provided: {PLAIN}. You can", "API key provided: ***. You can", id="said"),
+        pytest.param(f"Invalid API Key: {PLAIN}", "Invalid API Key: ***", id="name with a space"),
+        pytest.param(f"the password is {PLAIN}", "the password is ***", id="sentence"),
+        pytest.param(f"[('x-api-key', '{PLAIN}')]", "[('x-api-key', '***')]", id="pair"),
+        pytest.param(f"(b'cookie', b'{PLAIN}'), (b'a', b'b')", "(b'cookie', b'***'), (b'a', b'b')", id="bytes pair"),
+        pytest.param(f"x-functions-key: {PLAIN}", "x-functions-key: ***", id="functions"),
+        pytest.param(f"GET /?sessionid={PLAIN}&a=1", "GET /?sessionid=***&a=1", id="session"),
+        pytest.param(f"<password>{PLAIN}</password>", "<password>***</password>", id="XML"),
+        pytest.param(f"CREATE USER a IDENTIFIED BY '{PLAIN}'", "CREATE USER a IDENTIFIED BY '***'", id="SQL"),
+        pytest.param(f"ALTER ROLE a PASSWORD '{PLAIN}'", "ALTER ROLE a PASSWORD '***'", id="PostgreSQL"),
+        pytest.param(f"curl -u user:{PLAIN} http://h", "curl -u user:*** http://h", id="curl"),
+        pytest.param(f"OPENAI_sk-{PLAIN}", "OPENAI_***", id="glued to a name"),
+        pytest.param(f"AQ.Ab8RN6{PLAIN}", "***", id="Google, new"),
+        pytest.param(f"SG.{PLAIN}.{PLAIN}", "***", id="SendGrid"),
+        pytest.param("dop_v1_" + "a1b2c3d4" * 8, "***", id="DigitalOcean"),
+        pytest.param("shpat_" + "a1b2c3d4" * 4, "***", id="Shopify"),
+        *(
+            pytest.param(f"{start}{PLAIN * 3}", "***", id=start)
+            for start in ("nvapi-", "pplx-", "tvly-", "ABSK", "hvs.", "pypi-", "glsa_", "ATATT", "123456789:AA")
+        ),
+        *(
+            pytest.param(f"https://{where}{PLAIN} {PLAIN[:3]}", f"https://{left}*** {PLAIN[:3]}", id=left)
+            for where, left in (
+                ("discord.com/api/webhooks/1234567890/", "discord.com/api/webhooks/"),
+                ("x.webhook.office.com/webhookb2/1/IncomingWebhook/", "x.webhook.office.com/webhookb2/"),
+                ("api.telegram.org/bot123456789:AA", "api.telegram.org/bot"),
+            )
+        ),
         pytest.param("a\n" + PEM + "\nb", "a\n***\nb", id="private key"),
         pytest.param(PEM[:45], "***", id="private key cut off"),
         pytest.param(json.dumps({"pem": PEM}), '{"pem": "***"}', id="private key in JSON"),
@@ -83,6 +114,14 @@ def test_a_secret_is_replaced_and_what_is_around_it_stays(text: str, expected: s
         "https://host:8080/search?mail=ann@mail.example",
         "write to ann@mail.example",
         "password is required",
+        "the password: must be 8 characters",
+        "token: 151643 is out of range",
+        "stop_token=2, eos_token='</s>'",
+        "/path?page=2&code=DE",
+        "Authorization: the customer agreed",
+        "API key: none was given",
+        "docker run -u 1000:1000 image",
+        "columns ('password', 'created', 'token')",
         '{"password": null, "token": ""}',
         "the authorization failed",
         "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----",
@@ -98,6 +137,8 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
 PIECES = st.sampled_from(
     ["password", "token", "=", ": ", '"', "'", "\\", "://", "@", ":", "/", "?", "&", "key", "Bearer ", "***",
      "Authorization", "cookie", "sk-", "abc123", "Ab", "eyJ", ".", " ", "\n", "--api-key ", "b'", "%3d", ";",
+     "password is ", "('", "', '", "')", "<secret>", "</", " -u a:", "api key", " by '", "the customer ", "stop_",
+     "&code=", "sessionid", "123456789:A", "discord.com/api/webhooks/", "7", "must ",
      "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "ghp_" + "a" * 20, ",", "AIza" + "c" * 30]
 )  # fmt: skip
 
@@ -116,7 +157,8 @@ def test_masking_twice_changes_nothing_more(text: str) -> None:
     st.from_regex(r"[A-Za-z0-9]{8,40}[0-9]", fullmatch=True),
     st.sampled_from(
         ["password=%s", '{"api_key": "%s"}', "https://u:%s@h/x", "Authorization: Bearer %s", "--token %s",
-         "secret='%s'", "a&access_key=%s&b", "sk-%s", "Pwd=%s;", "token: %s", r"\"secret\": \"%s\""]
+         "secret='%s'", "a&access_key=%s&b", "SECRET_KEY=%s", "('x-api-key', '%s')", "<token>%s</token>",
+         "curl -u 'a:b%s'", "identified by '%s'", "sessionid=%s", "https://discord.com/api/webhooks/1/%s", "sk-%s", "Pwd=%s;", "token: %s", r"\"secret\": \"%s\""]
     ),
 )  # fmt: skip
 def test_no_secret_survives_in_a_known_place(secret: str, place: str) -> None:
@@ -127,7 +169,9 @@ def test_no_secret_survives_in_a_known_place(secret: str, place: str) -> None:
 @pytest.mark.parametrize(
     "piece",
     ["a", "sk-", "eyJ", "eyJaaaaaaaa.", "password=", 'password="', 'password=\\"', "://", "://a:", "://a:@",
-     "bearer ", "-----BEGIN PRIVATE KEY-----", "authorization:", "password  ", "\\", " --a", "'\"", "key=?"],
+     "bearer ", "-----BEGIN PRIVATE KEY-----", "authorization:", "password  ", "\\", " --a", "'\"", "key=?",
+     "('", "('password', '", "<token>", "<token>a", " -u a", "password is ", "identified with ", "SG.aaaaaaaaaaaaaaaaaaa",
+     "api key: ", "stop_token=", "authorization: the customer "],
 )  # fmt: skip
 def test_a_megabyte_of_hostile_text_takes_less_than_half_a_second(piece: str) -> None:
     """The time grows with the length, so nobody can stop a process with an error message."""

@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 
-from answerable.failures.fault import CATEGORIES
+from answerable.errors import UsageError
+from answerable.failures.alert import STEPS, Alert, alert_of
+from answerable.failures.fault import CATEGORIES, Fault
 from answerable.failures.messages import PLAIN, for_operator, for_person
 from answerable.failures.table import TABLE
-from answerable.ledger.story import tell
+from answerable.ledger.story import summary, tell
+from answerable.why import Why
+from answerable.wording import repeated, with_times
 
 RECORD = "0190b6c8-1111-7222-8333-444455556666"
 SECRET = "sk-live-51Hx"
@@ -94,6 +98,9 @@ def unanswered(status: str, **changes: Any) -> dict[str, Any]:
     return why(**{**common, "attempts": [], **changes})
 
 
+ASKED = attempt("triage@1", "suspended", reason="", calls=[])
+
+
 def every_case(category: str) -> list[dict[str, Any]]:
     """Return a case of every status that met `category` on its way."""
     tried = [attempt(fault=category)]
@@ -153,11 +160,11 @@ def test_a_category_without_words_of_its_own_is_a_problem_on_our_side() -> None:
         (unanswered("escalated", due="2026-05-04T12:30:00Z"), "a person will decide by 4 May 2026 at 12:30"),
         (unanswered("escalated", attempts=[attempt(result="rejected")]), "was not sure enough"),
         (
-            unanswered("escalated", attempts=[attempt(result="rejected", fault="check"), attempt()]),
+            unanswered("escalated", attempts=[attempt(result="rejected", fault="check"), attempt(), ASKED]),
             "a person will decide, because the first answer did not pass our checks",
         ),
         (unanswered("escalated", attempts=[attempt(fault="refusal")]), "would not answer it"),
-        (unanswered("escalated"), "questions like this one are answered by a person"),
+        (unanswered("escalated", attempts=[ASKED]), "questions like this one are answered by a person"),
         (unanswered("refused", fault="invalid-input"), "Please check what was sent and ask again"),
         (unanswered("refused", fault="denied"), "whoever asked is not allowed"),
         (unanswered("refused", attempts=[attempt(result="refused", fault="refusal")]), "would not answer it"),
@@ -275,4 +282,260 @@ def test_entries_beside_the_case_are_told_in_words() -> None:
 def test_the_operator_s_story_says_what_to_do_where_there_is_something() -> None:
     """Not below an answer that is as good as it gets."""
     assert "  next: " not in tell(why(), "operator")
-    assert "  next: a person answers it" in tell(unanswered("escalated"), "operator")
+    assert "  next: a person answers it" in tell(unanswered("escalated", attempts=[ASKED]), "operator")
+
+
+# -- who is asked, and whether anybody is ------------------------------------------------------------
+
+
+def test_a_case_that_waits_for_nobody_says_so() -> None:
+    """To the person: nothing was decided, and whom to tell. To the operator: what to do about it."""
+    case = unanswered("escalated", attempts=[attempt(fault="refusal")])
+
+    person, operator = for_person(case), for_operator(case)
+
+    assert "a person will decide" not in person
+    assert person.startswith("This was not decided, because our computer program would not answer it")
+    assert "tell us this number" in person
+    assert "waits for nobody" in operator
+    assert "`answerable resolve`, or add a person or a default" in operator
+    assert "waits for nobody" in summary(case)
+    assert "passed to a person" in summary(unanswered("escalated", attempts=[ASKED]))
+
+
+@pytest.mark.parametrize("category", ["connect", "circuit-open", "unavailable", "reset"])
+def test_what_could_not_be_reached_is_not_called_busy(category: str) -> None:
+    """Nobody asked too much: a service was not there."""
+    said = for_person(unanswered("failed", fault=category))
+
+    assert "a service that we use" in said
+    assert "too much" not in said
+
+
+def test_a_timeout_is_a_service_s_only_where_one_was_called() -> None:
+    """A function of ours took too long."""
+    slow, silent = attempt(fault="timeout"), attempt(fault="timeout", remote=REMOTE)
+
+    assert "because it took too long" in for_person(unanswered("failed", attempts=[slow]))
+    assert "did not answer" in for_person(unanswered("failed", attempts=[silent]))
+
+
+@pytest.mark.parametrize("category", ["rate-limit", "overloaded", "busy", "pool"])
+def test_too_much_at_once_is_said_as_that(category: str) -> None:
+    """Of whomever: the person need not know whose computers they are."""
+    assert "too much was asked at once" in for_person(unanswered("failed", fault=category))
+
+
+# -- values ------------------------------------------------------------------------------------------
+
+NESTED = {
+    "vendor": {"value": "ACME", "quotes": ["from ACME Ltd"], "sources": []},
+    "items": [{"name": "bolt", "in_stock": True}, {"name": "nut", "in_stock": False}],
+    "tags": ["a", "b"],
+    "note": None,
+    "empty": [],
+}
+
+
+def test_the_person_reads_nested_values_in_words() -> None:
+    """A citation is its value, a record its pairs, a list its parts."""
+    said = for_person(why(output=NESTED))
+
+    assert "vendor = ACME; items = name bolt, in stock yes; name nut, in stock no" in said
+    assert "tags = a, b; note = nothing; empty = nothing" in said
+    for text in (said, tell(why(output=NESTED), "person")):
+        assert not set('{}[]"') & set(text)
+        assert "None" not in text and "True" not in text
+
+
+def test_a_mapping_that_only_looks_like_a_citation_is_shown_whole() -> None:
+    """Nothing of an answer is hidden from the person."""
+    assert "value 3, unit kg" in for_person(why(output={"weight": {"value": 3, "unit": "kg"}}))
+
+
+# -- whom, how often, how much -----------------------------------------------------------------------
+
+REMOTE = {"provider": "openai", "model": "gpt-9", "destination": "api.vendor.example"}
+PAID = attempt(
+    "primary@1",
+    "accepted",
+    calls=[],
+    remote=REMOTE,
+    usage={"cost": 1_200, "tokens_in": 1_500, "tokens_out": 12, "model": "gpt-9-may"},
+)
+
+
+def test_the_operator_reads_whom_was_called_and_what_it_consumed() -> None:
+    """Provider, the model that answered, host, money with its currency, tokens."""
+    case = why(attempts=[PAID], decider="primary@1", cost=1_200) | {"tokens": {"in": 1_500, "out": 12}}
+
+    assert "by primary (version 1, openai gpt-9-may at api.vendor.example)" in for_operator(case)
+    for text in (for_operator(case), tell(case, "operator")):
+        assert "cost 0.0012 USD, 1,500 tokens in, 12 tokens out" in text
+    assert "     openai gpt-9-may at api.vendor.example; cost 0.0012 USD, 1,500" in tell(case, "operator")
+
+
+def test_the_auditor_reads_where_data_could_go_and_of_which_classes() -> None:
+    """As the `opened` entry said before anything left."""
+    asked = {"principal": {"id": "service:web"}, "purpose": "support", "stage": "live", "versions": {}}
+    sent = {"destinations": ["a.example", "b.example"], "classes": ["personal"]}
+
+    text = tell(why() | asked | sent, "auditor")
+
+    assert "  could be sent to: a.example, b.example; data classes: personal" in text
+    assert "could be sent" not in tell(why() | asked, "auditor")
+
+
+@pytest.mark.parametrize(
+    ("result", "fault", "calls", "said"),
+    [
+        ("failed", "circuit-open", [("connect", 12_000), ("circuit-open", None)],
+         "called once: connect, waited 12 ms; not called: circuit open"),
+        ("failed", "budget", [("connect", 0), ("timeout", 0), ("budget", None)],
+         "called 2 times: connect; timeout; not called: budget"),
+        ("failed", "busy", [("busy", None)], ""),
+        ("failed", "deadline", [("busy", 0), ("deadline", None)], ""),
+        ("accepted", None, [("busy", 0), (None, None)], ""),
+        ("failed", "connect", [("connect", 999_600), ("connect", None)],
+         "called 2 times: connect, waited 1.0 s; connect"),
+    ],
+)  # fmt: skip
+def test_only_what_was_sent_counts_as_a_call(
+    result: str, fault: str | None, calls: list[tuple[str | None, int | None]], said: str
+) -> None:
+    """A breaker, a queue, a budget and a deadline stop a call before there is one."""
+    made = [
+        {name: value for name, value in (("fault", one), ("waited_us", waited)) if value is not None}
+        for one, waited in calls
+    ]
+
+    assert repeated(attempt(result=result, fault=fault, calls=made)) == said
+
+
+def test_an_interrupted_case_says_what_was_opened_to_whom_and_what_was_settled() -> None:
+    """Its record has no attempts to tell it."""
+    opened = {"kind": "opened", "at": "2026-11-23T02:54:10Z", "record_id": "an-id"}
+    more = {"destinations": ["api.vendor.example"], "tokens": {"in": 512, "out": 0}}
+    case = unanswered("failed", fault="interrupted", cost=2_000, links=[opened]) | more
+
+    told = summary(case)
+
+    assert "On 23 November 2026 at 02:54 UTC it was opened to call api.vendor.example" in told
+    assert "settled at the most that its calls can have consumed: 0.0020 USD and 512 tokens" in told
+    assert "not known" in summary(unanswered("failed", fault="interrupted"))
+
+
+# -- how the story reads -----------------------------------------------------------------------------
+
+LONG = " ".join(f"word{n}" for n in range(60))
+
+
+def test_a_long_reason_is_wrapped_and_never_cut() -> None:
+    """What decides may stand at its end; a value is still cut."""
+    given = [attempt(reason=LONG, calls=[], notes=[LONG])]
+    case = unanswered("failed", reason=LONG, attempts=given, input={"body": LONG})
+
+    text = tell(case | {"summary": summary(case)}, "operator")
+
+    assert text.count("word59") == 3  # of the case, of the attempt, and in its note
+    assert max(map(len, text.splitlines())) <= 100
+    assert " ... (" in text
+    assert "word59" in for_operator(case)
+
+
+def test_times_of_ours_are_told_in_one_form() -> None:
+    """As in the rest of the story; what an author wrote stays as it is."""
+    reason = "calls to p m pause since 2026-11-23T02:54:01.5Z, because it broke"
+    links = [{"kind": "breaker", "at": "2026-11-23T02:54:01Z", "record_id": "x", "detail": {"why": reason}}]
+    paused = attempt(fault="circuit-open", reason=reason, calls=[])
+    own = attempt("words@1", "rejected", reason="open since 2026-11-23T02:54:01Z", calls=[])
+
+    text = tell(why(attempts=[paused, own], links=links), "operator")
+
+    assert " ".join(text.split()).count("pause since 23 November 2026 at 02:54 UTC") == 2
+    assert "open since 2026-11-23T02:54:01Z" in text
+    assert with_times("on 2026-13-45T99:00:00Z") == "on 2026-13-45T99:00:00Z"
+
+
+def test_an_input_that_was_cut_is_no_failed_decider() -> None:
+    """It is told as what it is."""
+    case = why(degraded="input-cut")
+
+    assert "a decider did not see all of the input" in for_operator(case)
+    assert "because what was sent is too long to be read in full" in for_person(case)
+
+
+@pytest.mark.parametrize(("reader", "meant"), [("customer", "choose one of"), ("audtor", "'auditor'")])
+def test_an_unknown_reader_is_refused(reader: Any, meant: str) -> None:
+    """With what was probably meant."""
+    with pytest.raises(UsageError) as caught:
+        Why(why()).text(reader)
+
+    assert meant in caught.value.next_step
+
+
+def test_a_message_has_two_readers() -> None:
+    """An auditor reads the story."""
+    unknown: Any = "auditor"
+    with pytest.raises(UsageError, match="no reader is called 'auditor'"):
+        Why(why()).message(unknown)
+
+
+# -- alerts ------------------------------------------------------------------------------------------
+
+
+def alert(category: str, reason: str = "", **more: Any) -> Alert:
+    return alert_of(Fault(category=category, reason=reason, **more), "route", "words")
+
+
+def test_an_alert_names_whoever_is_called_or_else_the_decider() -> None:
+    """One provider is one cause in every decision; code of ours is another in each."""
+    theirs = alert("auth", provider="openai", model="gpt-9")
+    ours = alert("auth")
+
+    assert (theirs.key, ours.key) == ("auth:openai gpt-9", "auth:route/words")
+    assert theirs.what == "openai gpt-9: the provider does not accept our credentials"
+    assert ours.what == "words of route: the provider does not accept our credentials"
+    assert alert_of(Fault(category="auth", provider="openai", model="gpt-9"), "x", "y").key == theirs.key
+
+
+def test_an_alert_says_what_the_reason_knows_more() -> None:
+    """Such as the variable that is missing; nothing is said twice."""
+    named = {"provider": "openai", "model": "gpt-9"}
+    missing = alert("auth", "there is no key at env:OPENAI_KEY", **named)
+    told = "openai gpt-9: the provider does not accept our credentials (HTTP 401, bad_key): wrong key"
+    refused = alert("auth", told, code="bad_key", request_id="req_1", **named)
+
+    assert missing.what.endswith("our credentials: there is no key at env:OPENAI_KEY")
+    assert refused.what == f"{told} (request req_1)"
+
+
+def test_a_budget_s_alert_is_one_for_each_of_its_times() -> None:
+    """A new day, or a new run, is told anew."""
+    reason = "the budget triage (1 USD for 2026-11-23) has no room for another call"
+    first = alert("budget", reason, code="triage 2026-11-23")
+    second = alert("budget", reason, code="triage 2026-11-24")
+
+    assert (first.key, second.key) == ("budget:triage 2026-11-23", "budget:triage 2026-11-24")
+    assert first.what == f"route: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("category", "verb"), [("exception", "raises"), ("wrong-type", "returns what is no")]
+)
+def test_a_bug_in_a_decider_names_the_decider(category: str, verb: str) -> None:
+    """Whomever it calls: it is our code."""
+    found = alert(category, "ValueError: boom", provider="openai", model="gpt-9")
+
+    assert found.key == f"{category}:route/words"
+    assert found.what.startswith(f"the decider words of route {verb}")
+    assert found.what.endswith(": ValueError: boom")
+    assert found.next_step.startswith("mend the decider's code; cases go to the next decider")
+
+
+@pytest.mark.parametrize("category", TABLE)
+def test_every_category_can_be_paged_with_a_step_of_its_own(category: str) -> None:
+    """A decision may have an operator told of any."""
+    assert STEPS.keys() == TABLE.keys()
+    assert alert(category).next_step == STEPS[category]
+    assert CATEGORIES[category] in alert(category).what or category in ("exception", "wrong-type")

@@ -9,7 +9,7 @@ from answerable.failures.fault import CATEGORIES
 from answerable.failures.table import TABLE, Action, with_overrides
 
 # These end a whole case, or come before any call, so nobody is asked because of them.
-OF_A_CASE = {"invalid-input", "denied", "cancelled", "interrupted", "superseded"}
+OF_A_CASE = {"flagged", "invalid-input", "denied", "cancelled", "interrupted", "superseded"}
 
 
 def test_every_category_that_a_call_can_produce_has_a_row() -> None:
@@ -69,6 +69,21 @@ def test_no_overrides_give_the_table() -> None:
         pytest.param({"quota": {"then": "nobody"}}, "nobody", "stop", id="unknown word"),
         pytest.param({"quota": {"breaker": "yes"}}, "yes", "opens", id="unknown breaker"),
         pytest.param({"quota": "stop"}, "stop", "retry", id="no row at all"),
+        pytest.param({"quota": {"page": "yes"}}, "'yes'", "True or False", id="a page that is no flag"),
+        pytest.param({"quota": {"page": 1}}, "page is 1", "True or False", id="a number as page"),
+        pytest.param(
+            {"check": {"page": True}}, "page has no effect on 'check'", "leave page", id="page of a check"
+        ),
+        pytest.param(
+            {"never-automatic": Action(then="person", retry=1)}, "retry", "leave retry", id="retry of a rule"
+        ),
+        pytest.param({"deadline": {"retry": 1}}, "retry has no effect", "leave retry", id="no time to retry"),
+        pytest.param(
+            {"circuit-open": {"breaker": "counts"}}, "breaker", "leave breaker", id="no call to count"
+        ),
+        pytest.param({"truncated": {"told": 3}}, "told has no effect", "leave told", id="no wait to be told"),
+        pytest.param({"timeout": {"patience": 9}}, "not retried", "retry=", id="patience without a retry"),
+        pytest.param([("quota", {})], "faults is a list", "mapping", id="no mapping"),
     ],
 )
 def test_a_wrong_override_says_what_is_wrong_and_what_to_do(
@@ -85,6 +100,25 @@ def test_a_wrong_override_says_what_is_wrong_and_what_to_do(
 def test_told_may_be_left_open() -> None:
     """`told` alone may be None: then a provider's wish changes nothing about how often."""
     assert with_overrides({"rate-limit": {"told": None}})["rate-limit"].told is None
+
+
+def test_what_has_an_effect_is_taken() -> None:
+    """Columns that are read stay free, and so does a whole row that says nothing of the others."""
+    changes = {
+        "check": Action(then="person"),
+        "timeout": {"retry": 1, "patience": 9},
+        "budget": {"patience": 1},
+        "busy": {"retry": 2},
+        "invalid": {"retry": 0, "breaker": "no"},
+    }
+
+    assert {name: with_overrides(changes)[name].then for name in changes}["check"] == "person"
+
+
+@pytest.mark.parametrize("category", ["exception", "wrong-type"])
+def test_a_bug_in_a_deciders_code_is_told(category: str) -> None:
+    """The next decider answers, so nobody would hear of it otherwise."""
+    assert TABLE[category].page
 
 
 @pytest.mark.parametrize("category", ["content-filter", "refusal"])

@@ -127,6 +127,54 @@ STATUS_FAULTS: list[Any] = [
         "content-filter",
         id="azure filter",
     ),
+    *(
+        pytest.param(OPENAI, 400, error(code=code), "content-filter", id=code)
+        for code in ("invalid_prompt", "data_inspection_failed", "1301")
+    ),
+    *(
+        pytest.param([*OPENAI, by_requests], status, error(words), "content-filter", id=words)
+        for status, words in (
+            (400, "Output blocked by content filtering policy"),
+            (400, "Invalid prompt: your prompt was flagged as potentially violating our usage policy."),
+            (403, "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO"),
+            (400, "Content Exists Risk"),
+            (400, "Input data may contain inappropriate content."),
+            (400, "Your request was rejected as a result of our safety system."),
+            (400, "The response was filtered due to the prompt triggering the content management policy"),
+            (400, "Request blocked by guardrail"),
+        )
+    ),
+    *(
+        pytest.param(OPENAI, status, error(words), category, id=words)
+        for status, words, category in (
+            (403, "Your account was suspended, for it violates our usage policies.", "auth"),
+            (400, "Bad value: 'it violates your usage policy, says Ann'", "rejected"),
+            (400, 'Bad value "this prompt is too long, says Ann", 500 characters', "rejected"),
+            (400, "Unknown parameter content_filter", "rejected"),
+            (400, "max_tokens: 200000 > 64000, which is the maximum number of output tokens", "rejected"),
+            (400, "input image exceeds 5000 KB maximum", "rejected"),
+            (400, "prompt must be a string, maximum", "rejected"),
+            (429, "Rate limit reached on tokens per min: maximum 30000, input 50000", "rate-limit"),
+        )
+    ),
+    *(
+        pytest.param([*OPENAI, by_requests], status, error(words), "context-overflow", id=words)
+        for status, words in (
+            (400, "The decoder prompt (length 5000) is longer than the maximum model length of 4096."),
+            (400, "This model's maximum prompt length is 131072 but the request contains 537812 tokens."),
+            (400, "The input (5000 tokens) is longer than the model's context length (4096 tokens)."),
+            (422, "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens"),
+            (422, "`inputs` must have less than 4096 tokens. Given: 5000"),
+            (400, "However, the model is loaded with context length of only 4096 tokens"),
+            (400, "Your request exceeded model token limit: 8192"),
+            (400, "too many tokens: total number of tokens in the prompt cannot exceed 4081"),
+            (400, "invalid params, context window exceeds limit (2013)"),
+            (400, "Input length 5000 exceeds maximum allowed length 4096"),
+            (400, "your messages have 9000 tokens, which is greater than 8000"),
+            (429, "Request too large for m1 on tokens per min (TPM): Limit 30000, Requested 50000."),
+        )
+    ),
+    pytest.param(OPENAI, 400, error("Prompt exceeds max length", code="1261"), "context-overflow", id="1261"),
     pytest.param(OPENAI, 404, error(code="model_not_found"), "not-found", id="model_not_found"),
     pytest.param([*SDKS, *CLIENTS], 404, HTML, "not-found", id="404"),
     pytest.param([*SDKS, *CLIENTS], 400, error("temperature must be a number"), "rejected", id="400"),

@@ -194,6 +194,90 @@ def test_a_fault_is_given_back_as_it_is() -> None:
     assert fault_of(Faulted(fault), provider="other") is fault
 
 
+def test_a_fault_of_a_decider_is_made_fit_for_a_record() -> None:
+    """Its texts come from anywhere: one printable line each, masked and cut; numbers are finite or absent."""
+    odd: Any = {
+        "provider": 5,
+        "model": "m\n1" + "x" * 900,
+        "code": "\ud800 y",
+        "request_id": "r1",
+        "suggestion": f"key {KEY}",
+        "status": "503",
+        "retry_after": float("inf"),
+        "reason": f"no\x00 {KEY} " + "x " * 900,
+    }
+    fault = fault_of(Faulted(Fault(category="refusal", **odd)))
+
+    assert (fault.provider, fault.code, fault.status, fault.retry_after) == (None, None, None, None)
+    assert (fault.request_id, fault.suggestion) == ("r1", "key ***")
+    assert fault.model is not None and fault.model.startswith("m 1x") and len(fault.model) == 200
+    assert fault.reason.startswith("no *** x") and fault.reason.isprintable() and len(fault.reason) == 500
+    wait: Any = "5"
+    assert fault_of(Faulted(Fault(category="busy", retry_after=wait))).retry_after is None
+    assert fault_of(Faulted(Fault(category="busy", retry_after=5))).retry_after == 5
+
+
+def test_a_key_without_a_shape_is_masked_before_a_text_is_cut(server: Server) -> None:
+    """Half of it would be known by nobody; it may stand in the code and the request id as well."""
+    key = "qzxkvwmbqzxkvwmbqzxkvwmb"
+    body = json.loads(error("x" * 180 + f" {key} is no key", code=key))
+    server.reply = (401, {"x-request-id": f"req-{key}"}, json.dumps(body).encode())
+
+    fault = fault_of(raised(lambda: by_openai(server.url)), secrets=[key])
+
+    assert "qzxk" not in repr(fault)
+    assert fault.request_id == "req-***" and "*** is" in fault.reason
+    assert "qzxk" not in fault_of(ValueError(f"no {key}"), secrets=[key]).reason
+    assert fault_of(Faulted(Fault(category="busy", code=key)), secrets=[key]).code == "***"
+
+
+def test_a_code_is_a_few_words(server: Server) -> None:
+    """Random letters, a sentence or a control character are none."""
+    for code in ("q7Zx9Lm2Kp4Rt8Vw1Yb3", "The caller may not", "a\x1bb"):
+        server.reply = (401, {}, error(code=code, type="auth_error"))
+        assert met(server, by_openai).code == "auth_error"
+
+
+def test_of_a_group_64_members_are_looked_at() -> None:
+    """A tree of groups grows without bound; the members come in order, nested ones too."""
+    looked: list[int] = []
+
+    class Counted(Exception):
+        @property
+        def status_code(self) -> int:
+            looked.append(1)
+            return 503
+
+    group: ExceptionGroup[Exception] = ExceptionGroup("g", [Counted()] * 20)
+    for _ in range(3):
+        group = ExceptionGroup("g", [group] * 20)
+
+    assert fault_of(group).category == "unavailable"
+    assert 0 < len(looked) < 1000
+
+
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_an_exception_cannot_end_the_process(end: type[BaseException]) -> None:
+    """Whatever its properties and its text raise, a fault is all that comes of it."""
+
+    class Ending(Exception):
+        @property
+        def body(self) -> Any:
+            raise end
+
+        def __str__(self) -> str:
+            raise end
+
+    class Letters(str):
+        def lower(self) -> str:
+            raise end
+
+        __getitem__ = replace = lower  # type: ignore[assignment]
+
+    assert fault_of(Ending()).reason == "Ending"
+    assert fault_of(foreign("openai", "APIError", message=Letters("odd"))).category == "server-error"
+
+
 @pytest.mark.parametrize("category", ["invalid", "wrong-type"])
 def test_what_was_returned_and_is_no_answer(category: str) -> None:
     """Reading says which; who called a provider for it may have paid."""
@@ -234,6 +318,30 @@ def test_a_bug_while_handling_a_fault_is_a_bug(server: Server) -> None:
 def test_json_of_one_s_own_is_a_bug() -> None:
     """Only what a client could not read is a garbled reply."""
     assert fault_of(raised(lambda: json.loads("{"))).category == "exception"
+
+
+def test_what_a_called_model_wrote_and_nobody_can_read_is_invalid() -> None:
+    """It was generated, paid for, and may come out better; without a provider it is a bug."""
+
+    def wrapping() -> Any:
+        try:
+            return json.loads("so be it")
+        except ValueError as exc:
+            raise RuntimeError("no JSON") from exc
+
+    for call in (
+        lambda: json.loads("so be it"),
+        lambda: Triage.model_validate_json("so be it"),
+        lambda: Triage.model_validate({"intent": "Ann Smith"}),
+        wrapping,
+    ):
+        fault = fault_of(raised(call), provider="acme", model="m1")
+
+        assert (fault.category, fault.billed, fault.provider, fault.model) == ("invalid", True, "acme", "m1")
+        assert "so be it" not in fault.reason and "Ann" not in fault.reason
+        assert fault_of(raised(call)).category == "exception"
+    assert fault_of(raised(wrapping), provider="acme").reply == "so be it"
+    assert fault_of(KeyError("team"), provider="acme").category == "exception"
 
 
 def test_of_several_faults_the_strictest_holds() -> None:

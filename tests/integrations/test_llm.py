@@ -332,6 +332,13 @@ def test_a_fence_around_the_json_is_tolerated(server: Upstream, fence: str) -> N
     assert answer(asked_of(server)).output == {"urgency": "high", "team": "b"}
 
 
+def test_what_is_wrong_with_all_of_it_is_told_of_the_reply(server: Upstream) -> None:
+    """The model is shown it: "input" would be what it was sent."""
+    server.plays(chat('{"urgency": "low", '))
+
+    assert fault(asked_of(server)).fault.reason.startswith("reply: Invalid JSON")
+
+
 def test_what_is_wrong_is_told_by_path_and_rule_never_by_value(server: Upstream) -> None:
     """The reason goes into logs; the reply stands in the attempt only."""
     server.plays(chat(GOOD | {"urgency": "secret-4711"}))

@@ -17,6 +17,7 @@ import pytest
 
 import answerable as ans
 from answerable.failures.fault import Fault
+from answerable.integrations import llm_models
 from answerable.integrations.llm import llm, rebased
 from answerable.integrations.llm_models import is_loopback
 from llm_upstream import Upstream, answer, case_of, chat, fault, upstream
@@ -142,6 +143,13 @@ def test_the_digest_covers_what_decides_the_answer_and_not_the_price(server: Ups
         ("openai:gpt-5-mini", {"settings": {"max_retries": 3}}, "faults="),
         ("openai:gpt-5-mini", {"settings": {"extra_headers": {}}}, "api_key="),
         ("openai:gpt-5-mini", {"settings": {"max_tokens": 0}}, "max_tokens"),
+        ("openai:gpt-5-mini", {"settings": {"max_tokens": "many"}}, "max_tokens"),
+        ("openai:gpt-5-mini", {"settings": {"temperature": "0"}}, "temperature is '0'"),
+        ("openai:gpt-5-mini", {"settings": "cold"}, "settings is a str"),
+        ("openai:gpt-5-mini", {"price": 0.25}, "ans.Price("),
+        ("openai:gpt-5-mini", {"limit": 5}, "ans.Limit("),
+        ("openai:gpt-5-mini", {"breaker": 5}, "ans.Breaker("),
+        ("openai:gpt-5-mini", {"provider": "acme"}, "beside url="),
         ("openai:gpt-5-mini", {"context": -1}, "context"),
         ("tiny", {"url": "ftp://x"}, "http"),
         ("tiny", {"url": "http://me:secret@host/v1"}, "api_key="),
@@ -157,6 +165,52 @@ def test_what_cannot_work_is_refused_at_definition(model: Any, options: dict[str
 
     assert told in str(caught.value)
     assert "secret" not in str(caught.value).replace("perhaps a secret", "")
+
+
+@pytest.mark.parametrize("package", ["httpx2", "genai_prices", "openai"])
+def test_half_an_extra_is_found_when_the_decision_is_built(
+    server: Upstream, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    """Another package may have brought a part of it; no case has to find out."""
+    found = llm_models.find_spec
+    monkeypatch.setattr(llm_models, "find_spec", lambda name: None if name == package else found(name))
+
+    with pytest.raises(ans.UsageError, match=rf'needs the package {package!r}[^$]+"answerable\[llm\]"'):
+        asked_of(server)
+
+
+def test_an_extra_that_cannot_be_imported_is_found_too(
+    server: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older version of a package may lack what is used."""
+
+    def fails(*given: Any) -> Any:
+        raise ImportError("cannot import name 'x'")
+
+    monkeypatch.setattr(llm_models, "_make", fails)
+
+    with pytest.raises(ans.UsageError, match="cannot import name"):
+        asked_of(server)
+
+
+def test_settings_that_nobody_reads_are_refused_when_the_decision_is_built(server: Upstream) -> None:
+    """A misspelt one would change nothing, and nobody would know."""
+    with pytest.raises(ans.UsageError, match="did you mean 'temperature'"):
+        asked_of(server, settings={"temprature": 0})
+
+    asked_of(server, settings={"extra_body": {"grammar": "x"}, "openai_reasoning_effort": "low", "seed": 1})
+
+
+def test_who_is_at_an_address_may_have_a_name(server: Upstream) -> None:
+    """Breakers and records use it; the destination stays the host."""
+    named, plain = asked_of(server, provider="acme").deciders[0], asked_of(server).deciders[0]
+
+    assert named.remote is not None and plain.remote is not None
+    assert (named.remote.provider, plain.remote.provider) == ("acme", plain.remote.destination)
+    assert named.remote.destination == plain.remote.destination
+    assert named.digest == plain.digest
+    server.status = 500
+    assert fault(asked_of(server, provider="acme")).fault.provider == "acme"
 
 
 def test_without_the_extra_the_error_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,7 +378,7 @@ def test_a_decider_can_be_sent_elsewhere(server: Upstream) -> None:
         assert (len(server.requests), len(other.requests)) == (0, 1)
         assert (moved.made_by, moved.remote.destination) == (  # type: ignore[union-attr]
             asked.deciders[0].made_by,
-            other.url.split("/")[2],
+            "127.0.0.1",
         )
     with pytest.raises(ans.UsageError, match="calls no model"):
         rebased(ans.default({"team": "a"}), server.url)
@@ -341,7 +395,7 @@ def test_a_model_object_may_be_given(server: Upstream) -> None:
     made = [answer(asked), answer(asked)]
 
     assert [m.output for m in made] == [{"urgency": "high", "team": "b"}] * 2
-    assert asked.deciders[0].remote.destination == server.url.split("/")[2]  # type: ignore[union-attr]
+    assert asked.deciders[0].remote.destination == "127.0.0.1"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(("mode", "key"), [("tool", "tools"), ("prompted", "messages")])

@@ -115,6 +115,12 @@ def test_an_unknown_field_gets_a_suggestion() -> None:
         ("status = answerd", 10, "'answered'"),
         ("status in (failed, refusd)", 20, "'refused'"),
         ("cost = 1 or not kind != decisions", 25, "'decision'"),
+        ("status = resolvd", 10, "'resolved'"),
+        ("fault = time-out", 9, "'timeout'"),
+        ("fault = fault:timeout", 9, "'timeout'"),
+        ("degraded = conect", 12, "'connect'"),
+        ("degraded in (default, fault:conect)", 23, "'connect'"),
+        ("degraded = fault:default", 12, "'default'"),
     ],
 )
 def test_a_field_with_known_words_takes_no_other(text: str, position: int, meant: str) -> None:
@@ -124,6 +130,53 @@ def test_a_field_with_known_words_takes_no_other(text: str, position: int, meant
 
     assert caught.value.next_step == f"did you mean {meant}?"
     assert compiled("status ~ answ")[1] == ("answ",)
+
+
+def found(text: str, column: str, values: list[str | None]) -> list[str]:
+    """Return which of the values a condition over one column finds, in SQLite and in DuckDB alike."""
+    duckdb = pytest.importorskip("duckdb")
+    where, params = compiled(text)
+    each = []
+    for connection in (sqlite3.connect(":memory:"), duckdb.connect(":memory:")):
+        connection.execute(f"CREATE TABLE entry ({column} TEXT)")
+        connection.executemany("INSERT INTO entry VALUES (?)", [(value,) for value in values])
+        rows = connection.execute(f"SELECT {column} FROM entry WHERE {where}", params).fetchall()
+        each.append([row[0] for row in rows])
+        connection.close()
+    assert each[0] == each[1]
+    return each[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "deciders"),
+    [
+        ("decider = default", ["default@7b45acc2", "default@1"]),
+        ("decider = default@1", ["default@1"]),
+        ("decider != default", ["default2@1", "Default@1", "dé_%@2", "person:user:ann"]),
+        ("decider in (dé_%, 'person:user:ann')", ["dé_%@2", "person:user:ann"]),
+        ("decider = defaul", []),
+        ("not decider = default and decider is not none and decider ~ '@1'", ["default2@1", "Default@1"]),
+    ],
+)
+def test_a_decider_is_found_by_its_name_with_or_without_its_version(text: str, deciders: list[str]) -> None:
+    """`default` is every version of it; a person has none."""
+    known = ["default@7b45acc2", "default@1", "default2@1", "Default@1", "dé_%@2", "person:user:ann", None]
+
+    assert found(text, "made_by", known) == deciders
+
+
+@pytest.mark.parametrize(
+    ("text", "reasons"),
+    [
+        ("degraded = connect", ["fault:connect"]),
+        ("degraded = fault:connect", ["fault:connect"]),
+        ("degraded in (timeout, default)", ["fault:timeout", "default"]),
+        ("degraded != connect", ["fault:timeout", "default"]),
+    ],
+)
+def test_a_second_best_answer_is_found_by_the_bare_category(text: str, reasons: list[str]) -> None:
+    """Which the record keeps as "fault:connect"."""
+    assert found(text, "degraded", ["fault:connect", "fault:timeout", "default", None]) == reasons
 
 
 def test_length_and_depth_are_bounded() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from answerable import formats
+from answerable.encoding import encode
 from answerable.home import open_home, write_home
 from answerable.ledger import sqlite
 from answerable.ledger.keys import load_signer, make_signing_key
@@ -19,7 +21,7 @@ from answerable.ledger.turns import Turn
 from answerable.upkeep import doctor as examining
 from answerable.upkeep.doctor import Check, doctor, file_system
 from answerable.upkeep.stores import store_of
-from answerable.upkeep.work import work
+from answerable.upkeep.work import JOBS, work
 from answerable.workspace import Workspace
 from upkeep.homes import fill, make_home
 
@@ -71,7 +73,7 @@ def test_a_sound_home_is_well(folder: Path) -> None:
             "state format",
         ),
         *("durability", "lock", "signing key", "clock", "sealing", "segments", "role sealer", "role expiry"),
-        *("breakers", "interrupted cases", "alerts"),
+        *("breakers", "interrupted cases", "alerts", "webhook"),
     }
     assert all(check.next_step for check in checks if check.state != "ok")
 
@@ -178,6 +180,18 @@ def stale_role(folder: Path) -> None:
     sql(folder, "UPDATE role SET ran = 1 WHERE name = 'sealer'")
 
 
+def stale_roles(folder: Path) -> None:
+    sql(folder, "UPDATE role SET ran = 1")
+
+
+def failed_role(folder: Path) -> None:
+    sql(folder, "UPDATE role SET note = 'failed: the disk is full' WHERE name = 'sealer'")
+
+
+def no_roles(folder: Path) -> None:
+    sql(folder, "DELETE FROM role WHERE name IN ('expiry', 'sealer')")
+
+
 def no_role(folder: Path) -> None:
     sql(folder, "DELETE FROM role WHERE name = 'expiry'")
 
@@ -208,8 +222,24 @@ def overdue_case(folder: Path, *, expires: float = -90) -> None:
     sql(folder, f"INSERT INTO opened VALUES (X'01', X'02', {now(expires)})")
 
 
+ALERT = {
+    "what": "openai gpt-5: the provider does not accept our credentials",
+    "next_step": "renew the credentials",
+    "decision": "route",
+    "category": "auth",
+    "record": None,
+}
+
+
+def raised_alert(folder: Path, *, key: str = "auth:openai gpt-5", last: float = 0, times: int = 2) -> None:
+    body = encode({**ALERT, "times": 2}).hex()
+    sql(
+        folder, f"INSERT INTO alert VALUES ('{key}', X'01', {now(-9)}, {now(last)}, {times}, NULL, X'{body}')"
+    )
+
+
 def untold_alert(folder: Path, *, webhook: str = '"https://127.0.0.1:1/hook"') -> None:
-    sql(folder, f"INSERT INTO alert VALUES ('auth:openai gpt-5', X'01', {now(-9)}, {now()}, 2, NULL, X'80')")
+    raised_alert(folder)
     with (folder / "home.toml").open("a", encoding="utf-8") as file:
         file.write(f"[alerts]\nwebhook = {webhook}\n")
 
@@ -251,15 +281,19 @@ def strange_database(folder: Path) -> None:
         (no_wal, "durability", "fail", "journal_mode=delete"),
         (older_state, "state format", "fail", "0, this version works with"),
         (newer_state, "state format", "fail", "this version knows"),
-        (stale_role, "role sealer", "warn", "s ago"),
+        (stale_role, "role sealer", "warn", "has not run since 1 January 1970 at 00:00 UTC"),
+        (stale_roles, "roles", "warn", "and alerts have not run since 1 January 1970"),
+        (no_roles, "roles", "warn", "expiry and sealer have never run"),
+        (failed_role, "role sealer", "warn", "failed: the disk is full"),
         (no_role, "role expiry", "warn", "never run"),
         (long_tail, "sealing", "warn", "in the journal"),
         (a_policy, "policies", "warn", "not enforced"),
         (open_breaker, "breakers", "warn", "because the provider is overloaded"),
         (unpaid_breaker, "breakers", "warn", "openai gpt-5 pause since"),
         (overdue_case, "interrupted cases", "warn", "1 called somebody and never ended"),
-        (untold_alert, "alerts", "warn", "1 did not reach the webhook"),
-        (no_webhook_url, "alerts", "warn", "NO_SUCH_NAME"),
+        (raised_alert, "alerts", "warn", "openai gpt-5: the provider does not accept our credentials (since"),
+        (untold_alert, "webhook", "warn", "1 alerts did not reach it"),
+        (no_webhook_url, "webhook", "warn", "NO_SUCH_NAME"),
         (no_database_url, "journal", "fail", "NO_SUCH_NAME"),
         (strange_database, "journal", "fail", "sqlight"),
     ],
@@ -289,8 +323,9 @@ def test_a_breaker_is_told_with_its_times_and_what_mends_it(folder: Path) -> Non
 
     (found,) = looked_at(folder, "breakers")
 
-    assert found.what.startswith("calls to openai gpt-5 pause since 20")
-    assert " until 20" in found.what
+    moment = r"\d+ \w+ 20\d\d at \d\d:\d\d UTC"
+    told = rf"calls to openai gpt-5 pause since {moment} until {moment}, for another \d\d\.\d s, because the"
+    assert re.match(told, found.what)
     assert "probe" in found.next_step
 
     sql(folder, "UPDATE breaker SET fault = 'quota'")
@@ -323,21 +358,54 @@ def test_an_alert_that_somebody_brings_is_no_trouble(folder: Path) -> None:
     """It was claimed a moment ago, or delivered."""
     untold_alert(folder)
     sql(folder, f"UPDATE alert SET delivered = {-now()}")
-    claimed = looked_at(folder, "alerts")
+    claimed = looked_at(folder, "webhook")
     sql(folder, f"UPDATE alert SET delivered = {now()}")
 
-    delivered = looked_at(folder, "alerts")
+    delivered = looked_at(folder, "webhook")
 
     assert [check.state for check in claimed + delivered] == ["ok", "ok"]
 
 
-def test_an_alert_without_a_webhook_is_no_trouble(folder: Path) -> None:
+def test_no_webhook_is_no_trouble(folder: Path) -> None:
     """It is in the log and in the ledger, as the operator wants it."""
     untold_alert(folder)
     path = folder / "home.toml"
     path.write_text(path.read_text().partition("[alerts]")[0])
 
-    assert [check.state for check in looked_at(folder, "alerts")] == ["ok"]
+    assert [check.state for check in looked_at(folder, "webhook")] == ["ok"]
+
+
+def test_alerts_that_stand_are_listed_with_what_to_do(folder: Path) -> None:
+    """Also without a webhook; not those that are over, or of which nobody has heard for a day."""
+    raised_alert(folder, key="auth:openai gpt-5")
+    raised_alert(folder, key="over", times=0)
+    raised_alert(folder, key="old", last=-25 * 3600)
+
+    (found,) = looked_at(folder, "alerts")
+
+    assert (found.state, found.next_step) == ("warn", "renew the credentials")
+    told = r"openai gpt-5: the provider .* \(since \d+ \w+ 20\d\d at \d\d:\d\d UTC, 2 times\)"
+    assert re.fullmatch(told, found.what)
+
+
+def test_a_long_list_of_alerts_is_cut(folder: Path) -> None:
+    """Whoever reads it begins at its top."""
+    for n in range(examining.SHOWN + 1):
+        raised_alert(folder, key=f"k{n}")
+
+    found = looked_at(folder, "alerts")
+
+    assert len(found) == examining.SHOWN + 1
+    assert found[-1].what == "more than these stand"
+
+
+def test_roles_that_one_command_mends_are_one_finding(folder: Path) -> None:
+    """It names them all."""
+    sql(folder, "DELETE FROM role")
+
+    (found,) = [check for check in bad(folder) if "answerable work" in check.next_step]
+
+    assert all(job.name in found.what for job in JOBS)
 
 
 def test_an_older_home_is_looked_at_without_the_tables_it_lacks(folder: Path) -> None:

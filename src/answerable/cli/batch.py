@@ -36,7 +36,7 @@ class Tally:
     rows: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     deciders: Counter[str] = field(default_factory=Counter)
-    degraded: int = 0
+    degraded: Counter[str] = field(default_factory=Counter)  # why second best -> answers
     replayed: int = 0  # answered before, under the same key
     resumed: int = 0  # in OUT already
     truths: int = 0
@@ -48,20 +48,27 @@ class Tally:
     right: dict[str, list[int]] = field(default_factory=dict)
     broken: AnswerableError | None = None  # why the table could not be read to its end
 
+    @property
+    def cases(self) -> int:
+        """How many cases came to an end, of whatever kind."""
+        return self.outcomes.total()
+
     def count(self, status: str, made_by: str | None, degraded: object) -> None:
         """Count one case. made_by: "name@version"."""
         self.outcomes[status] += 1
         if status == "answered" and made_by:
             self.deciders[made_by.partition("@")[0]] += 1
-        self.degraded += bool(degraded)
+        if degraded:
+            self.degraded[str(degraded)] += 1
 
     def data(self) -> dict[str, Any]:
         """Return the `decide` shape of the command line; `cases` is the sum of the outcomes."""
         return {
-            "cases": sum(self.outcomes.values()),
+            "cases": self.cases,
             "outcomes": {status: self.outcomes[status] for status in STATUSES},
             "deciders": dict(self.deciders.most_common()),
-            "degraded": self.degraded,
+            "degraded": self.degraded.total(),
+            "degraded_reasons": dict(self.degraded.most_common()),
             "rejected": [{"line": line, "error": error} for line, error in sorted(self.rejected)],
             "rows": self.rows,
             "replayed": self.replayed,
@@ -74,14 +81,14 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Allowance:
-    """How many rows may be rejected: a share of them, or a number."""
+    """How much of something is still taken: a share of it all, or a number."""
 
     share: float | None = None
     count: int = 0
 
     @classmethod
-    def parse(cls, text: str) -> "Allowance":
-        """Read "5%" or "20". Raises UsageError for another form."""
+    def parse(cls, text: str, option: str = "--max-rejected") -> "Allowance":
+        """Read "5%" or "20". Raises UsageError, which names `option`, for another form."""
         number = text.strip().removesuffix("%")
         try:
             value = float(number)
@@ -91,13 +98,13 @@ class Allowance:
             value = -1.0
         if not 0 <= value <= 100:
             raise UsageError(
-                f"--max-rejected {text!r} is neither a share nor a number", next_step="write it as 5% or 20"
+                f"{option} {text!r} is neither a share nor a number", next_step="write it as 5% or 20"
             )
         return cls(share=value / 100)
 
-    def exceeded(self, tally_rows: int, rejected: int) -> bool:
-        """Say whether `rejected` of that many rows are too many."""
-        return rejected > (self.count if self.share is None else self.share * tally_rows)
+    def exceeded(self, of: int, found: int) -> bool:
+        """Say whether `found` of so many are too many."""
+        return found > (self.count if self.share is None else self.share * of)
 
 
 @contextmanager
@@ -122,7 +129,10 @@ def stopping(told: Callable[[], None]) -> Iterator[threading.Event]:
 
 
 class Batch:
-    """One run over a table's cases. tally: counts it. stop: when it is set no further row is begun."""
+    """One run over a table's cases.
+
+    tally: counts it. stop: when it is set no further row is begun. redo: as in `Workspace.decide_many`.
+    """
 
     def __init__(
         self,
@@ -134,9 +144,11 @@ class Batch:
         concurrency: int,
         budget: Budget | None,
         stop: threading.Event,
+        redo: bool = False,
     ) -> None:
         self._ws, self._decision, self._results = workspace, decision, results
         self._principal, self._concurrency, self._budget, self._stop = principal, concurrency, budget, stop
+        self._redo = redo
         self.tally = Tally(currency=decision.stakes.currency)
         self._fed: deque[Given] = deque()
         self._keys: dict[int, str | None] = {}
@@ -152,6 +164,7 @@ class Batch:
                 keys=self._keys.get,
                 concurrency=self._concurrency,
                 budget=self._budget,
+                redo=self._redo,
             )
             for number, outcome in enumerate(outcomes):
                 given = self._fed.popleft()

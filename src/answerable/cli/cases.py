@@ -1,7 +1,7 @@
 """Reads the rows of a table as cases of a decision: an input and, where the table knows it, the truth."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from types import NoneType
@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from answerable.cli.columns import Columns, match_columns
 from answerable.decisions.decision import Decision
-from answerable.errors import UsageError
+from answerable.errors import UsageError, did_you_mean
 from answerable.integrations.tables_core import BadRow, Row, Table
 
 _PEEK = 20  # rows of JSON looked at for the names of its columns
@@ -32,8 +32,9 @@ class Given:
 class Cases:
     """The rows of an opened table as cases.
 
-    named, truth: field -> column, as the caller says. Raises UsageError at once, before any row is used, if
-    a required field has no column. `columns` says how the table's stand to the decision.
+    named, truth: field -> column, as the caller says. ignore: columns not to look at. Raises UsageError at
+    once, before any row is used, if a required field has no column, or another one only a misspelt one.
+    `columns` says how the table's stand to the decision.
     """
 
     def __init__(
@@ -43,8 +44,9 @@ class Cases:
         *,
         named: Mapping[str, str],
         truth: Mapping[str, str],
+        ignore: Collection[str] = (),
     ) -> None:
-        self._decision, self._named, self._truth = decision, named, truth
+        self._decision, self._named, self._truth, self._ignore = decision, named, truth, ignore
         self._free = not table.columns  # each row of JSON names its own columns
         self._text = table.format == "csv"
         self._rows: Iterator[Row | BadRow] = iter(table)
@@ -53,7 +55,13 @@ class Cases:
             first = list(islice(self._rows, _PEEK))
             names = list(dict.fromkeys(n for row in first if isinstance(row, Row) for n in row.values))
             self._rows = chain(first, self._rows)
-        self.columns = match_columns(decision, names, named=named, truth=truth)
+        for column in ignore:
+            if column not in names and not self._free:
+                raise UsageError(
+                    f"--ignore names the column {column!r}, which is not there",
+                    next_step=did_you_mean(column, names),
+                )
+        self.columns = match_columns(decision, names, named=named, truth=truth, ignore=ignore)
         if names or not self._free:
             self.columns.check(decision.name, names)
         self._known: dict[tuple[str, ...], Columns] = {}
@@ -87,7 +95,10 @@ class Cases:
                 names,
                 named={f: c for f, c in self._named.items() if c in row.values},
                 truth={f: c for f, c in self._truth.items() if c in row.values},
+                ignore=self._ignore,
             )
+            if not known.missing:  # a required field is the input model's to miss
+                known.check(self._decision.name, names)
         return known
 
     def _input(self, values: Mapping[str, object], columns: Columns) -> dict[str, object]:

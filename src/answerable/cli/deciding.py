@@ -1,5 +1,7 @@
 """The commands `check`, `decide`, `resolve` and `truth import`."""
 
+import os
+import shlex
 import sys
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
@@ -9,11 +11,13 @@ from uuid import uuid4
 
 import typer
 
-from answerable.cli.homes import open_home, record_named
+from answerable.cli.homes import MEMORY, open_home, record_named
 from answerable.cli.options import Common, Json, command, group
 from answerable.cli.printing import counted, note, progress, say, say_json, say_line, say_pairs, say_table
 from answerable.encoding import MICRO
 from answerable.errors import InputError, UsageError, did_you_mean
+from answerable.home import HOME_VARIABLE
+from answerable.wording import degraded_by
 
 if TYPE_CHECKING:
     from answerable.cli.batch import Allowance, Tally
@@ -83,7 +87,19 @@ class DecideOptions(Common):
         typer.Option(metavar="X", min=0, help="The most that paid deciders may cost in this run."),
     ] = None
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run into OUT.")] = False
+    redo: Annotated[
+        bool,
+        typer.Option(
+            "--redo", help="Decide anew what is recorded as second best, or as open with nobody asked."
+        ),
+    ] = False
     max_rejected: MaxRejected = "5%"
+    max_degraded: Annotated[
+        str | None,
+        typer.Option(
+            "--max-degraded", metavar="N%", help="Exit 1 if more cases are second best; 5% or a number."
+        ),
+    ] = None
     dev: Annotated[bool, typer.Option("--dev", help="Allow another definition under a recorded version.")] = (
         False
     )
@@ -93,6 +109,10 @@ class DecideOptions(Common):
         typer.Option("--column", metavar="FIELD=COLUMN", help="The column of an input field."),
     ] = None
     truth: TruthColumns = None
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", metavar="COLUMN", help="A column that is meant for no input field."),
+    ] = None
 
 
 def decide(options: DecideOptions) -> None:
@@ -102,6 +122,9 @@ def decide(options: DecideOptions) -> None:
 
     Columns are matched to input fields by name. A column truth.FIELD or truth_FIELD is recorded as the truth.
     A bad row is reported with its line and does not stop the rest.
+
+    A case whose key is known gets what was recorded. With --redo it is decided again, as a new record, if
+    that was second best or was left open with nobody asked; a good answer stays, and so does a person's.
 
     A home that is not there yet is made;
     with --home memory: nothing is kept.
@@ -115,16 +138,23 @@ def decide(options: DecideOptions) -> None:
     if source is None:
         raise UsageError("no cases are named", next_step="give a file: `answerable decide TARGET CASES`")
     allowed = Allowance.parse(options.max_rejected)
+    spared = Allowance.parse(options.max_degraded or "100%", "--max-degraded")
     Principal(options.principal)  # a bad one is a misuse here, not a fault of every row
     if options.out is not None:
         check_place(options.out, source, resume=options.resume)
     decision = load_target(target)
+    if options.redo and not decision.key_fields:
+        raise UsageError(
+            f"{decision.name} has no key, so nothing that was recorded can be found again",
+            next_step="leave out --redo, or mark an input field with ans.Key",
+        )
     with redirect_stdout(sys.stderr):  # a decider that prints must not spoil the result
         tally, stopped = _decided(decision, source, options)
     if options.json:
         say_json(tally.data())
     else:
         _show(tally)
+        _show_second_best(tally, decision, options.home)
     _tell_keys_and_right(tally)
     if tally.broken is not None:
         raise tally.broken
@@ -132,7 +162,13 @@ def decide(options: DecideOptions) -> None:
         how = f"go on with the same command and --resume; the results so far are in {options.out}.partial"
         note(f"stopped; {how}" if options.out else "stopped; what was decided is recorded")
         raise typer.Exit(130)
+    too_many = spared.exceeded(tally.cases, tally.degraded.total())
+    if too_many:
+        cases = f"{tally.degraded.total():,} of {tally.cases:,} cases"
+        note(f"{cases} are second best, which is more than --max-degraded allows")
     _judge(tally.rejected, tally.rows, allowed)
+    if too_many:
+        raise typer.Exit(1)
 
 
 def _decided(decision: Any, source: str, options: DecideOptions) -> tuple["Tally", bool]:
@@ -147,7 +183,7 @@ def _decided(decision: Any, source: str, options: DecideOptions) -> tuple["Tally
     truth = named_pairs(options.truth or (), "--truth", decision.output_names)
     with ExitStack() as stack:
         table = stack.enter_context(open_table(source, query=options.query, limit=options.limit))
-        cases = Cases(table, decision, named=named, truth=truth)
+        cases = Cases(table, decision, named=named, truth=truth, ignore=tuple(options.ignore or ()))
         _tell_columns(cases.columns.ignored, table.notes)
         workspace = stack.enter_context(open_home(options.home, make=True, dev=options.dev))
         workspace.book.register(decision)  # a changed definition is refused before a file is begun
@@ -162,6 +198,7 @@ def _decided(decision: Any, source: str, options: DecideOptions) -> tuple["Tally
             concurrency=options.concurrency,
             budget=run_budget(options.budget),
             stop=stop,
+            redo=options.redo,
         )
         complete = False
         try:
@@ -223,6 +260,28 @@ def _show(tally: "Tally") -> None:
         say(f"paid deciders cost {tally.cost / MICRO:.4f} {tally.currency}")
     if tally.truths:
         say(f"{counted(tally.truths, 'truth was', 'truths were')} recorded")
+
+
+def _show_second_best(tally: "Tally", decision: Any, home: str | None) -> None:
+    """Say why answers are second best, which command lists them, and what decides them anew."""
+    if not tally.degraded:
+        return
+    say()
+    say_table(
+        ["second best", "cases", "because"],
+        [[why, f"{count:,}", degraded_by(why)] for why, count in tally.degraded.most_common()],
+        numbers=["cases"],
+        whole=["second best"],
+    )
+    if home == MEMORY:  # nothing is kept there that could be listed
+        return
+    only = next(iter(tally.degraded)) if len(tally.degraded) == 1 else None
+    command = ["answerable", "records", "--decision", decision.name, "--where"]
+    command.append("degraded is not none" if only is None else f"degraded = {only}")
+    if home is not None and home != os.environ.get(HOME_VARIABLE):
+        command += ["--home", home]
+    again = "; --redo decides them anew" if decision.key_fields else ""
+    say(f"{shlex.join(command)} lists them{again}")
 
 
 def _judge(rejected: list[tuple[int, str]], rows: int, allowed: "Allowance") -> None:

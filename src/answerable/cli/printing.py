@@ -1,12 +1,17 @@
 """How the command line speaks: results on standard output, everything else on standard error."""
 
 import json
+import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
+
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)")
+_PIPE = 200  # characters from which a row is folded where there is no terminal
+_RULE = 100  # characters of the line below the heads there
 
 
 class Enough(Exception):
@@ -69,6 +74,11 @@ def one_line(text: str) -> str:
     )
 
 
+def short_time(text: str) -> str:
+    """Return `text` with each moment in it (RFC 3339, UTC) as people read it: 2026-05-03 10:00:00."""
+    return _MOMENT.sub(r"\1 \2", text)
+
+
 def say_table(
     columns: Sequence[str],
     rows: Iterable[Sequence[str]],
@@ -76,7 +86,10 @@ def say_table(
     numbers: Sequence[str] = (),
     whole: Sequence[str] = (),
 ) -> None:
-    """Print a table; a column named in `numbers` is set to the right, one in `whole` is never broken."""
+    """Print a table; a column named in `numbers` is set to the right, one in `whole` is never broken.
+
+    Moments (RFC 3339) are shown short. On a terminal cells are folded to fit; elsewhere a row is one line.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -89,10 +102,16 @@ def say_table(
             column, justify="right" if right else "left", overflow="fold", no_wrap=right or column in whole
         )
     for row in rows:
-        table.add_row(*[Text(one_line(cell)) for cell in row])
-    # A pipe has no width: rows are not to be cut there.
-    width = None if sys.stdout.isatty() else 200
-    Console(file=sys.stdout, highlight=False, markup=False, width=width).print(table)
+        table.add_row(*[Text(one_line(short_time(cell))) for cell in row])
+    if sys.stdout.isatty():
+        Console(file=sys.stdout, highlight=False, markup=False).print(table)
+        return
+    console = Console(file=sys.stdout, highlight=False, markup=False, width=_PIPE, force_terminal=False)
+    with console.capture() as drawn:
+        console.print(table)
+    for number, line in enumerate(drawn.get().splitlines()):
+        shown = line.rstrip()  # nobody needs the blanks behind the last column
+        say(shown[:_RULE] if number == 1 else shown)
 
 
 def say_pairs(pairs: Mapping[str, str]) -> None:

@@ -23,7 +23,7 @@ def recorded_decisions(workspace: "Workspace") -> dict[str, list[str]]:
 def choose_decision(workspace: "Workspace", name: str | None) -> tuple[str, list[str]]:
     """Return a recorded decision and its output fields: the one named, or the only one."""
     known = recorded_decisions(workspace)
-    if name is not None:
+    if name is not None and known:
         if name not in known:
             raise UsageError(
                 f"no decision {name!r} is recorded in the home {workspace.home.folder}",

@@ -129,7 +129,8 @@ class Answer(Generic[T]):
                 raise UsageError(f"a call is a {type(call).__name__}", next_step="describe each as a mapping")
         if usage is not None and not isinstance(usage, Usage):
             raise UsageError(
-                f"usage is a {type(usage).__name__}", next_step="give ans.Usage(cost=, tokens_in=, tokens_out=)"
+                f"usage is a {type(usage).__name__}",
+                next_step="give ans.Usage(cost=...)",
             )
         held = {n: b if isinstance(b, Belief) else Belief(p=b) for n, b in (beliefs or {}).items()}
         if confidence is not None:

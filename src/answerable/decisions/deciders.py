@@ -2,10 +2,12 @@
 
 import copy
 import hashlib
+import inspect
 import io
 import pickle
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +86,14 @@ def model(
     version: of the trained artefact. calibration: "NAME@VERSION" if its probabilities are calibrated;
     only then is the value of least expected cost chosen over the most likely one. timeout: seconds or
     "4s"; it is abandoned then, and in any case at the deadline. remote: whom the callable calls, if it
-    leaves this machine: then budgets, limits and a circuit breaker stand before each call.
+    leaves this machine: then budgets, limits and a circuit breaker stand before each call. The first line
+    of a function's docstring is the reason of answers that give none. Raises UsageError for another type.
     """
+    if remote is not None and not isinstance(remote, Remote):
+        raise UsageError(
+            f"remote is a {type(remote).__name__}",
+            next_step='give ans.Remote(provider="acme", model="m-1", destination="api.acme.com")',
+        )
     if isinstance(what, Mapping):
         if features is None:
             raise UsageError("estimators need features", next_step="give features=, a function of the input")
@@ -107,7 +115,7 @@ def model(
         version=version,
         digest=digest,
         timeout=None if timeout is None else seconds(timeout, what="timeout"),
-        reason=f"{called} chose it",
+        reason=_told_by(what) or f"{called} chose it",
         remote=remote,
         bind=getattr(run, "bind", None),
         settings=(("calibration", calibration),),
@@ -169,6 +177,13 @@ def person(
         inline=True,
         settings=settings,
     )
+
+
+def _told_by(what: Any) -> str:
+    """Return the first line that somebody wrote of a function; an object's own describes the object."""
+    while isinstance(what, partial):
+        what = what.func
+    return _first_line(what) if inspect.isroutine(what) else ""
 
 
 def _first_line(what: Any) -> str:

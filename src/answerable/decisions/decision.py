@@ -1,7 +1,8 @@
 """The Decision: a named, versioned, owned, typed question the software answers. A pure value."""
 
+import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from answerable.decisions.answer import Answer, Finding, word
+from answerable.decisions.answer import Answer, Finding, Usage, word
 from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
 from answerable.decisions.fields import Field, bare, field_adapter, fields_of, full_output
@@ -65,10 +66,19 @@ class Decision(Generic[I, O]):
         self._check_limits()
 
     def _check_limits(self) -> None:
-        object.__setattr__(self, "budgets", tuple(self.budgets))
-        object.__setattr__(self, "faults", dict(self.faults))
+        object.__setattr__(self, "budgets", self._listed("budgets", 'ans.Budget(money=5, per="day")'))
         assert self.actions  # raises for a row that does not exist
+        object.__setattr__(self, "faults", dict(self.faults))
         self.check_budgets(self.budgets)
+
+    def _listed(self, name: str, one: str) -> tuple[Any, ...]:
+        """Return a list of the definition as a tuple: a definition must not change under its digest."""
+        given = getattr(self, name)
+        if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping | set | frozenset):
+            raise UsageError(
+                f"{self.name}: {name} is a {type(given).__name__}", next_step=f"write {name}=[{one}]"
+            )
+        return tuple(given)
 
     def check_budgets(self, budgets: Sequence[Budget]) -> None:
         """Raise UsageError if these are no budgets, or if somebody's calls have no known upper bound."""
@@ -87,11 +97,18 @@ class Decision(Generic[I, O]):
                         "and a budget must reserve it",
                         next_step="give an llm its price=, another decider Remote(most=...)",
                     )
+                if remote is None or budget.tokens is None or not isinstance(remote.most, Usage):
+                    continue
+                if not remote.most.tokens_in and not remote.most.tokens_out:
+                    raise UsageError(
+                        f"{self.name}: nobody knows how many tokens a call of {decider.name} takes at most, "
+                        "and a budget must reserve them",
+                        next_step="give most=ans.Usage(cost=20_000, tokens_in=4_000, tokens_out=500)",
+                    )
 
     def _check_deciders(self) -> None:
-        # A copy: a definition must not change under its recorded digest.
-        object.__setattr__(self, "deciders", tuple(self.deciders))
-        object.__setattr__(self, "checks", tuple(self.checks))
+        object.__setattr__(self, "deciders", self._listed("deciders", "ans.rule(...), ans.default(...)"))
+        object.__setattr__(self, "checks", self._listed("checks", "a_check, another"))
         ready: list[Decider] = []
         if not self.deciders:
             raise UsageError(f"{self.name} has no decider", next_step="add a rule, a model or a default")
@@ -115,12 +132,71 @@ class Decision(Generic[I, O]):
             self._check_fallback(decider)
         object.__setattr__(self, "deciders", tuple(ready))
         for check in self.checks:
-            if not callable(check):
-                raise UsageError(
-                    f"{self.name}: the check {check!r} is no function",
-                    next_step="give a function of the case and the answer",
-                )
+            self._check_check(check)
             self._check_paths(check)
+        self._check_reached()
+
+    def _check_check(self, check: Any) -> None:
+        """Check that a check can be called with a case and an answer, and gives its finding at once."""
+        if not callable(check):
+            raise UsageError(
+                f"{self.name}: the check {check!r} is no function",
+                next_step="give a function of the case and the answer",
+            )
+        called = getattr(check, "__name__", type(check).__name__)
+        if inspect.isfunction(check) and check.__module__.startswith("answerable.failures."):
+            raise UsageError(
+                f"{self.name}: {called} makes a check and is none itself",
+                next_step=f"call it: {called}(...)",
+            )
+        step = f"write `def {called}(case, answer)`, which returns an ans.Finding or None"
+        if isinstance(check, type):
+            raise UsageError(f"{self.name}: the check {called} is a class", next_step=step)
+        if inspect.iscoroutinefunction(check) or inspect.iscoroutinefunction(type(check).__call__):
+            raise UsageError(f"{self.name}: the check {called} would have to be awaited", next_step=step)
+        try:
+            inspect.signature(check).bind(None, None)
+        except TypeError:
+            raise UsageError(
+                f"{self.name}: the check {called} does not take a case and an answer", next_step=step
+            ) from None
+        except ValueError:  # a builtin tells no signature
+            return
+
+    def _check_reached(self) -> None:
+        """Check that nobody stands behind a decider that always ends the case."""
+        for place, decider in enumerate(self.deciders[:-1]):
+            after = next((d for d in self.deciders[place + 1 :] if self._ends(decider, d)), None)
+            if after is not None:
+                raise UsageError(
+                    f"{self.name}: {after.name} is never asked: {decider.name} before it always answers",
+                    next_step=f"move {decider.name} to the end",
+                )
+
+    def _ends(self, decider: Decider, other: Decider) -> bool:
+        """Say whether no case passes `decider` by, or is left over by it, for `other` to answer.
+
+        A person always takes a case. A whole default does too, but a person behind it gets the cases that
+        only a person may answer, and what a check or the output's own rules do not let stand.
+        """
+        if decider.kind == "person":
+            return True
+        if decider.kind != "default" or not self._whole(dict(decider.settings).get("output")):
+            return False
+        rules = getattr(self.output, "__pydantic_decorators__", None)
+        for_persons = (
+            self.checks
+            or self.stakes.never_automatic
+            or (rules is not None and rules.model_validators)
+            or any(a.then == "person" for c, a in self.actions.items() if c != "never-automatic")
+        )
+        return other.kind != "person" or not for_persons
+
+    def _whole(self, output: Any) -> bool:
+        """Say whether a default leaves no field open."""
+        return not isinstance(output, Mapping) or all(
+            name in output or not info.is_required() for name, info in self.output.model_fields.items()
+        )
 
     def _check_paths(self, check: Any) -> None:
         """Check the fields that a built-in check looks at: `fields` of the output, `inputs` of the input."""
@@ -172,7 +248,10 @@ class Decision(Generic[I, O]):
         for what in ("version", "question", "owner", "purpose"):
             text = getattr(self, what)
             if not isinstance(text, str) or not text.strip() or not text.isprintable():
-                raise UsageError(f"{self.name}: {what} is {text!r}", next_step=f"say the {what} in one line")
+                step = f"say the {what} in one line"
+                if isinstance(text, int | float):
+                    step += f', as text: {what}="{text}"'
+                raise UsageError(f"{self.name}: {what} is {text!r}", next_step=step)
         word(self.version, what=f"{self.name}: version")
         word(self.purpose, what=f"{self.name}: purpose")
         assert self.deadline_s and self.keep_key_us  # both raise for what is no duration
@@ -233,7 +312,7 @@ class Decision(Generic[I, O]):
     @cached_property
     def actions(self) -> Mapping[str, Action]:
         """The action table as it holds here."""
-        return with_overrides(self.faults) if self.faults else TABLE
+        return TABLE if self.faults == {} else with_overrides(self.faults)
 
     @cached_property
     def deadline_s(self) -> float:

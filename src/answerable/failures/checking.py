@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from typing import Any, Literal
 
@@ -43,7 +44,7 @@ class DeclaredCheck:
         for path in (*self.fields, *self.inputs):
             if not isinstance(path, str) or not path.strip():
                 raise UsageError(
-                    f"{self.name}: a field is {path!r}",
+                    f"{self.name}: a field is {named(path)}",
                     next_step='name it, such as "amount" or "lines.amount"',
                 )
 
@@ -63,6 +64,14 @@ class DeclaredCheck:
         if problem is None or isinstance(problem, Finding):
             return problem
         return Finding(problem, self.name, self.then)
+
+
+def named(value: Any) -> str:
+    """Return a parameter as an error repeats it; of an object only the type: it may be a whole case."""
+    if isinstance(value, str):
+        return repr(value[:SHOWN])
+    plain = value is None or isinstance(value, int | float | Decimal | date)
+    return str(value)[:SHOWN] if plain else f"a {type(value).__name__}"
 
 
 def is_cited(value: Any) -> bool:

@@ -11,7 +11,7 @@ from answerable.decisions.case import Case
 from answerable.decisions.code import code_digest
 from answerable.encoding import encode
 from answerable.errors import InputError, UsageError
-from answerable.failures.checking import DeclaredCheck, Then, leaves, shown, values_at
+from answerable.failures.checking import DeclaredCheck, Then, leaves, named, shown, values_at
 
 
 def exists(
@@ -37,7 +37,7 @@ def exists(
     if callable(source) and not isinstance(source, type):
         if iscoroutinefunction(source) or iscoroutinefunction(getattr(source, "__call__", None)):  # noqa: B004
             raise UsageError(
-                f"exists({field!r}): the source is a coroutine function",
+                f"exists({named(field)}): the source is a coroutine function",
                 next_step="give one that returns its answer without await",
             )
         look = partial(_batch if batch else _one_by_one, source)
@@ -48,7 +48,7 @@ def exists(
         settings["members"] = None if version else _members_digest(held, field)
     else:
         raise UsageError(
-            f"exists({field!r}): the source is a {type(source).__name__}",
+            f"exists({named(field)}): the source is a {type(source).__name__}",
             next_step="give a collection of ids or a function of an id; batch=True only with a function",
         )
     return DeclaredCheck(
@@ -68,7 +68,7 @@ def _members_digest(members: Collection[Any], field: str) -> str:
         told = sorted(encode(member) for member in members)
     except InputError as exc:
         raise UsageError(
-            f"exists({field!r}): a member of the source has no stored form",
+            f"exists({named(field)}): a member of the source has no stored form",
             next_step="give version=, which stands for the members",
         ) from exc
     return hashlib.sha256(encode([hashlib.sha256(one).hexdigest() for one in told])).hexdigest()

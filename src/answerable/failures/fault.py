@@ -44,6 +44,7 @@ CATEGORIES: Mapping[str, str] = {
     "never-automatic": "only a person may give this answer",
     "exception": "the decider's code raised an exception",
     # of the whole case
+    "flagged": "a check noted something beside the answer",
     "invalid-input": "the input is not valid",
     "denied": "a policy does not allow it",
     "cancelled": "the caller cancelled",
@@ -93,11 +94,32 @@ def known_category(category: Any) -> str:
 class Faulted(Exception):
     """A decider's way to say which fault it met, what was said and received, and what that consumed.
 
-    calls: as in Answer. usage: what the failed call is known to have consumed.
+    fault: a Fault, or the word of its category, then with its reason. calls: as in Answer. usage: what the
+    failed call is known to have consumed. Raises UsageError for an unknown category.
     """
 
     def __init__(
-        self, fault: Fault, *, calls: Sequence[Mapping[str, Any]] = (), usage: Usage | None = None
+        self,
+        fault: Fault | str,
+        *,
+        reason: str = "",
+        calls: Sequence[Mapping[str, Any]] = (),
+        usage: Usage | None = None,
     ) -> None:
+        if isinstance(fault, str):
+            fault = Fault(category=fault, reason=reason)
+        elif not isinstance(fault, Fault) or reason:
+            raise UsageError(
+                "a Fault has its own reason" if reason else f"the fault is a {type(fault).__name__}",
+                next_step='write Faulted("refusal", reason="...") or Faulted(Fault(category="refusal"))',
+            )
         super().__init__(f"{fault.category}: {fault.reason}")
         self.fault, self.calls, self.usage = fault, tuple(calls), usage or Usage()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The default would call __init__ with the text: a decider may work in another process.
+        return (_again, (self.fault, self.calls, self.usage))
+
+
+def _again(fault: Fault, calls: tuple[Mapping[str, Any], ...], usage: Usage) -> Faulted:
+    return Faulted(fault, calls=calls, usage=usage)

@@ -22,6 +22,7 @@ from answerable.failures.checking import (
     input_texts,
     is_cited,
     leaves,
+    named,
     parts_of,
     shown,
     values_at,
@@ -44,18 +45,28 @@ _UNSPACED = (
     "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f"
     "\U00020000-\U0003ffff"
 )
-# One word; "1,500.00" and "can't" are one too, or "500" and "can" would be quotes from them.
-_WORD = re.compile(rf"(?:[^\W{_UNSPACED}]|(?<=\d)[.,'](?=\d)|(?<=n)'(?=t(?!\w)))+", re.IGNORECASE)
+# Shown as nothing: a soft hyphen, widths of zero, marks of direction.
+_INVISIBLE = re.compile("[\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_MINUS = r"(?:(?<![^\s(\[{:=/,;|\"'])-(?=[$\u00a2-\u00a5\u20a0-\u20cf]?\d)[$\u00a2-\u00a5\u20a0-\u20cf]?)"
+_THOUSANDS = r"(?<!\w)(?<!\d[.,'])[1-9]\d{0,2}(?: \d{3}(?!\d))+"  # 1 500
+# One word; "1,500.00", "1 500", "-80" and "can't" are one too, or "500", "80" and "can" would be quotes.
+_WORD = re.compile(
+    rf"{_MINUS}?{_THOUSANDS}(?:[^\W{_UNSPACED}]|(?<=\d)[.,'](?=\d))*"
+    rf"|{_MINUS}?(?:[^\W{_UNSPACED}]|(?<=\d)[.,'](?=\d)|(?<=n)'(?=t(?!\w)))+",
+    re.IGNORECASE,
+)
+_SPACED_NUMBER = re.compile(_THOUSANDS)
 _ID_NAMES = ("id", "source", "source_id")  # by which an item of the input may be named as a source
 
 
 def folded(text: str) -> str:
     """Return `text` as quotes are compared: plain quotes and dashes, single spaces, words set apart.
 
-    Canonically equal texts (one code point or a letter and its accent) become the same; nothing else does.
-    A zero character stands around each word, so that a quote never begins or ends within one. Linear.
+    Canonically equal texts (one code point or a letter and its accent) become the same, and what is shown as
+    nothing, such as a soft hyphen, is left out; nothing else is changed. A zero character stands around each
+    word, so that a quote never begins or ends within one: "1 500" and "-80" are words. Linear.
     """
-    plain = unicodedata.normalize("NFC", text).translate(_TYPOGRAPHIC)
+    plain = unicodedata.normalize("NFC", _INVISIBLE.sub("", text)).translate(_TYPOGRAPHIC)
     return _WORD.sub("\0\\g<0>\0", " ".join(plain.split()))
 
 
@@ -68,7 +79,8 @@ def departure(quote: str, texts: Iterable[str]) -> str:
 
     Only this word is surely the model's own: what stands around it may be somebody's data.
     """
-    texts, words = list(texts), quote.split()
+    whole = _SPACED_NUMBER.sub(lambda found: found[0].replace(" ", "\u00a0"), " ".join(quote.split()))
+    texts, words = list(texts), whole.split(" ")
     stands, fails = 0, len(words)  # the first `stands` words are in a text; the first `fails` are not
     while fails - stands > 1:
         middle = (stands + fails) // 2
@@ -77,7 +89,7 @@ def departure(quote: str, texts: Iterable[str]) -> str:
             stands = middle
         else:
             fails = middle
-    word = words[fails - 1]
+    word = words[fails - 1].replace("\u00a0", " ")
     return word if len(word) <= SHOWN else f"{word[: SHOWN - 3]}..."
 
 
@@ -102,11 +114,13 @@ def quotes_stand_in(sources: Mapping[str, SourceText], *, then: Then = "next") -
     for name, text in held.items():
         if not isinstance(name, str) or not (isinstance(text, str) or callable(text)):
             raise UsageError(
-                f"quotes_stand: the source {name!r} is a {type(text).__name__}",
+                f"quotes_stand: the source {named(name)} is a {type(text).__name__}",
                 next_step="give its text, or a function of the case that returns it",
             )
     said = {name: text if isinstance(text, str) else code_digest(text) for name, text in held.items()}
-    return DeclaredCheck("quotes_stand", partial(_quotes, held), settings={"sources": said}, then=then)
+    return DeclaredCheck(
+        "quotes_stand", partial(_quotes, held), settings={"sources": said}, version=2, then=then
+    )
 
 
 def _quotes(sources: Mapping[str, SourceText], case: Case[Any], answer: Answer[Any]) -> str | Finding | None:
@@ -196,14 +210,17 @@ quotes_stand = quotes_stand_in({})
 """Every quote of every `Cited` value, wherever it stands in the output, is word for word in the input.
 
 With named sources it has to stand in one of them: a path of the input, the id of one of its items, or a
-source of `quotes_stand_in`. White space, typographic quotes and dashes are folded; nothing else is.
+source of `quotes_stand_in`. White space, typographic quotes and dashes are folded, and soft hyphens and the
+like are left out; nothing else is changed.
 """
 
 # Numbers ------------------------------------------------------------------------------------------
 
 _SPACES = " \u00a0\u2007\u2009\u202f'\u2019_"  # what may stand between groups of three digits
 _TOKEN = re.compile(rf"[0-9]+(?:[.,{_SPACES}][0-9]+)*")
-_SIGN = re.compile(r"([-\u2212(])\s?(?:[A-Za-z]{0,3}[\u0024\u00a2-\u00a5\u20a0-\u20cf]?|[A-Za-z]{3})\s?\Z")
+_SIGN = re.compile(
+    r"([-\u2212\u2013(])\s?(?:[A-Za-z]{0,3}[\u0024\u00a2-\u00a5\u20a0-\u20cf]?|[A-Za-z]{3})\s?\Z"
+)
 _PART = re.compile(r"\s?(?:([%\u066a\uff05]|per ?cent\b|pct\b|prozent\b)|(\u2030))", re.IGNORECASE)
 _GROUPED = {
     ",": re.compile(r"[1-9][0-9]{0,2}(,[0-9]{3})+|[1-9][0-9]?(,[0-9]{2})+,[0-9]{3}"),  # 12,34,567 in India
@@ -223,7 +240,8 @@ def numbers_in(text: str) -> Iterator[set[Decimal]]:
     """Yield what each number in `text` may mean: "1.234" is 1.234 or 1234, "5 %" is 5 or 0.05.
 
     Read are 1234.5, 1,234.50, 1.234,50, 1 234.50, 1'234.50 and 12,34,567, with a sign, a currency or a
-    percent sign. A minus that may be a hyphen, as in "3-5", gives both. Linear in the text.
+    percent sign. A minus that may be a hyphen, a dash or a bullet, as in "3-5", "80 EUR - 90 EUR" and "- 80",
+    gives both. Linear in the text.
     """
     text = text.translate(_DIGITS)
     for token in _TOKEN.finditer(text):
@@ -235,13 +253,23 @@ def numbers_in(text: str) -> Iterator[set[Decimal]]:
             if len(pieces) > 1:
                 values |= _spaced(pieces[number : number + _MOST_GROUPS])
             if number == 0 and sign:
-                before = text[sign.start() - 1 : sign.start()]
-                surely = sign[1] != "(" and not before.isalnum()
-                values = {value.copy_negate() for value in values} | (set() if surely else values)
+                negative = {value.copy_negate() for value in values}
+                values = negative if _surely_minus(text, sign) else values | negative
             if number == len(pieces) - 1 or len(pieces) <= _MOST_GROUPS:
                 values |= {v.scaleb(-2 if part[1] else -3, WIDE) for v in values} if part else set()
             if values:
                 yield values
+
+
+def _surely_minus(text: str, sign: re.Match[str]) -> bool:
+    """Say whether a sign is a minus and cannot be a dash, a bullet or the hyphen of a range."""
+    if sign[1] not in "-\u2212" or sign[0][1:2].isspace():
+        return False
+    before = text[max(0, sign.start() - 2) : sign.start()]
+    if before and not before[-1].isspace() and before[-1] not in "([{:=/,;|\"'":
+        return False
+    last = before.rstrip()[-1:]
+    return not (last.isdigit() or last in tuple("%\u2030$\u20ac\u00a3\u00a5"))
 
 
 def _readings(piece: str) -> set[Decimal]:
@@ -294,7 +322,7 @@ def numbers_stand(*fields: str, tolerance: float | Decimal = 0, then: Then = "ne
     allowed = tolerance_of(tolerance, "numbers_stand")
     look = partial(_numbers, fields, allowed)
     return DeclaredCheck(
-        "numbers_stand", look, settings={"tolerance": str(allowed)}, then=then, fields=fields
+        "numbers_stand", look, settings={"tolerance": str(allowed)}, version=2, then=then, fields=fields
     )
 
 
@@ -303,7 +331,7 @@ def tolerance_of(tolerance: Any, check: str) -> Decimal:
     allowed = decimal(tolerance)
     if allowed is None or allowed < 0:
         raise UsageError(
-            f"{check}: the tolerance is {str(tolerance)[:SHOWN]}", next_step="give a number of 0 or more"
+            f"{check}: the tolerance is {named(tolerance)}", next_step="give a number of 0 or more"
         )
     return allowed
 

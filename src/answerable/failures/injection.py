@@ -11,7 +11,7 @@ from typing import Any
 from answerable.decisions.answer import Answer
 from answerable.decisions.case import Case
 from answerable.errors import UsageError
-from answerable.failures.checking import DeclaredCheck, Then, input_texts
+from answerable.failures.checking import DeclaredCheck, Then, input_texts, named
 
 # Name -> (weight, what it means). A text with signals of 1 together is taken for an attempt.
 SIGNALS: Mapping[str, tuple[float, str]] = MappingProxyType(
@@ -38,7 +38,7 @@ SIGNALS: Mapping[str, tuple[float, str]] = MappingProxyType(
     }
 )
 THRESHOLD = 1.0
-_VERSION = 1  # counts up with every change of what follows
+_VERSION = 2  # counts up with every change of what follows
 
 # Words ----------------------------------------------------------------------------
 # They are matched in lower case, without accents, with single spaces; " . " ends a sentence.
@@ -76,13 +76,17 @@ _MODEL = (
 
 # Other languages: the verb and, a few words later, what is to be ignored.
 _OTHER_OVERRIDES = (
+    # The writer's own are no attempt: die Anweisungen aus meiner letzten Mail, les consignes que j'ai ...
     r"(?:ignorier\w{0,3}|vergiss|vergessen sie|missachte\w?|beachte nicht) "
-    + _GAP
-    + r"(?:anweisungen|anweisung|instruktionen|vorgaben|regeln|befehle|anleitungen)",
+    r"(?:(?!(?:mein|unser)\w{0,3} )\w{1,20} ){0,4}?"
+    r"(?:anweisungen|anweisung|instruktionen|vorgaben|regeln|befehle|anleitungen)\b"
+    r"(?! (?:[. ]{0,2}die (?:ich|wir)|von (?:mir|uns)|(?:aus|in|von|zu) (?:mein|unser)\w{0,3}|(?:in|aus) der"
+    r" (?:anleitung|schachtel)|im handbuch|auf der (?:verpackung|packung)|des (?:fahrers|herstellers))\b)",
     r"(?:ignorez|ignorer|ignore (?:toutes?|tous|les|tes|vos|ces)|oublie[zr]?|"
     r"ne tiens pas compte|ne tenez pas compte|neglige[zr]?) "
-    + _GAP
-    + r"(?:instructions|consignes|regles|directives)",
+    r"(?:(?!(?:mes|mon|ma|nos|notre) )\w{1,20} ){0,4}?(?:instructions|consignes|regles|directives)\b"
+    r"(?! (?:\w{1,20} )?(?:que j\w{0,20}|que (?:je|nous|l on)|(?:de|dans|du) (?:mes|mon|ma|nos|notre)|"
+    r"du (?:livreur|chauffeur|fabricant|manuel)|de la notice)\b)",
     r"(?:ignor[ae]n?|olvid[ae]n?|haz caso omiso|descart[ae]|no sigas) "
     + _GAP
     + r"(?:instrucciones|reglas|indicaciones|ordenes|directrices)",
@@ -135,7 +139,9 @@ _WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
             r"ignorar) (?:\w{1,20} ){1,4}?(?:et|und|y|e) (?:indique\w{0,2}|dites|ecrivez|"
             r"declare\w?|sage?|schreibe?|antworte|gib|declara|di|escribe|responde|scrivi|rispondi|"
             r"diga|escreva)\b",
-            r"(?:ignore|disregard) (?:the )?(?:above|text above|rest|user|content) (?:and|then) ",
+            r"(?:ignore|disregard) (?:the )?(?:above|text above|rest|user|content) (?:and|then) "
+            r"(?!(?:please |just |simply )?(?:close|cancel|delete|archive|remove|use|see|read|look|call|"
+            r"contact|accept my|excuse|sorry|thanks?)\b)",
         ),
     ),
     ("override-own", (rf"{_IGNORE} {_GAP}{_TOLD}",)),
@@ -295,9 +301,14 @@ _WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
             r"(?:send|forward|post|email|e mail|upload|append|include|leak|transmit|export|"
             r"exfiltrate|insert) (?:me |us )?(?:\w{1,20} ){0,4}?(?:system prompt|"
             r"conversation history|entire conversation|all conversations|customer data|"
-            r"customer list|customer records|all records|api keys?|access tokens?|credentials of|"
+            r"customer list|customer records|all records|credentials of|"
             r"passwords of|other customers|other users|all users|employee data|internal notes|"
             r"internal data|context window|database contents?)",
+            # Who asks for new keys, or their own, wants to have some.
+            r"(?:send|forward|post|email|e mail|upload|append|include|leak|transmit|export|"
+            r"exfiltrate|insert) (?:me |us )?"
+            r"(?:(?!(?:new|fresh|another|replacement|my|our|own|test|additional|second) )\w{1,20} ){0,4}?"
+            r"(?:api keys?|access tokens?)\b",
             r"(?:append|encode|include|insert|put|embed|add) (?:\w{1,20} ){0,6}?(?:to|in|into|"
             r"as) (?:the |this |an? )?(?:url|link|query string|query parameter|image url|"
             r"image link|markdown image)",
@@ -468,7 +479,7 @@ def injection(*fields: str, then: Then = "flag", threshold: float = THRESHOLD) -
     """
     if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not threshold > 0:
         raise UsageError(
-            f"injection: the threshold is {str(threshold)[:40]}",
+            f"injection: the threshold is {named(threshold)}",
             next_step="give a number above 0, such as 1.0",
         )
     look: Callable[[Case[Any], Answer[Any]], str | None] = partial(_look, fields, float(threshold))

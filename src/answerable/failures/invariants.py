@@ -13,7 +13,7 @@ from answerable.decisions.case import Case
 from answerable.decisions.code import code_digest
 from answerable.encoding import plain
 from answerable.errors import UsageError
-from answerable.failures.checking import WIDE, DeclaredCheck, Then, decimal, leaves, values_at
+from answerable.failures.checking import WIDE, DeclaredCheck, Then, decimal, leaves, named, values_at
 from answerable.failures.grounding import tolerance_of
 
 Bound = int | float | Decimal | date | datetime | None
@@ -36,7 +36,7 @@ def holds(
     """
     if not callable(predicate) or iscoroutinefunction(predicate):
         raise UsageError(
-            f"holds({name!r}): {type(predicate).__name__} is no plain function",
+            f"holds({named(name)}): {type(predicate).__name__} is no plain function",
             next_step="give a function of the input and the output that returns a bool",
         )
     settings = {"reason": word(reason, what="reason"), "version": version}
@@ -70,7 +70,9 @@ def sums_up(
     """
     paths = (parts,) if isinstance(parts, str) else tuple(parts)
     if not paths:
-        raise UsageError(f"sums_up({total!r}) has no parts", next_step='name them, such as "lines.amount"')
+        raise UsageError(
+            f"sums_up({named(total)}) has no parts", next_step='name them, such as "lines.amount"'
+        )
     allowed = tolerance_of(tolerance, "sums_up")
     look = partial(_sums, total, paths, allowed)
     return DeclaredCheck(
@@ -137,7 +139,7 @@ def within(field: str, low: Bound = None, high: Bound = None, *, then: Then = "n
 
 def _no_bounds(field: str, low: Any, high: Any) -> NoReturn:
     raise UsageError(
-        f"within({field!r}): the bounds are {str(low)[:40]} and {str(high)[:40]}",
+        f"within({named(field)}): the bounds are {named(low)} and {named(high)}",
         next_step="give two numbers or two times, the lower one first; one of them may be None",
     )
 

@@ -9,7 +9,8 @@ MASK: Final = "***"
 # or begins where the last one ended. Names of a value, longest first where one begins another.
 _NAMES = (
     "passphrase|password|passwd|pwd|credentials?|secret|token|signature"
-    "|(?:api|access|account|private|auth|encryption|subscription)[_-]?key"
+    "|(?:api|access|account|private|auth|encryption|subscription|secret|functions?|master|signing|shared|storage"
+    "|webhook|deploy)[_ -]?key|(?<![a-z])(?:j?sessionid|phpsessid)"
 )
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
@@ -23,11 +24,15 @@ _HEADER = re.compile(
     r"((?:authorization|cookie)\\{0,3}[\"']?\s{0,4}[:=]\s{0,4}(?:b(?=[\"']))?\\{0,3}[\"']?)([^\"'\r\n\\]++)",
     re.IGNORECASE,
 )
+_SCHEMES = re.compile(
+    "bearer|basic|digest|token|(?:api-?)?key|negotiate|ntlm|hawk|hoba|mutual|oauth|aws4-hmac-sha256|dpop",
+    re.IGNORECASE,
+)
 _SCHEME = re.compile(
     r"(?<![A-Za-z0-9])((?:bearer|basic)\s{1,4})(?!(?:bearer|basic)\s)([A-Za-z0-9._~+/=-]{6,})", re.IGNORECASE
 )
 _NAMED = re.compile(
-    rf"({_NAMES}|(?<![a-z])(?:sig|pass|pw)|[?&](?:key|auth|code))"
+    rf"(?=[acdefjmpstw?&])({_NAMES}|(?<![a-z])(?:sig|pass|pw)|[?&](?:key|auth|code))"  # first: for speed
     r"(\\{0,3}[\"']?\s{0,4}(?:=>|[=:]|%3d)\s{0,4}(?:b(?=[\"']))?)"
     r"(?:(\\{1,3}[\"'])([^\"'\r\n\\]*+)"  # JSON inside a JSON string
     r'|(")((?:[^"\\\r\n]|\\.)*+)'
@@ -35,44 +40,115 @@ _NAMED = re.compile(
     r"|([^\s&;\"'<>\\]++))",
     re.IGNORECASE,
 )
+# A pair, as headers are shown: (b'x-api-key', b'...').
+_PAIR = re.compile(
+    rf"(\(b?([\"'])[\w-]{{0,30}}?(?:{_NAMES}|authorization|cookie)\2,\s{{0,4}}b?([\"']))([^\"'\r\n]++)(?=\3\))",
+    re.IGNORECASE,
+)
+_ELEMENT = re.compile(rf"(<(?:[a-z0-9_]{{1,20}}:)?(?:{_NAMES})>)([^<]++)(?=</)", re.IGNORECASE)
+_SAID = re.compile(  # in a sentence: API key provided: ..., the password is ...
+    r"((?:pass(?:word|phrase|wd)|api[ _-]?key|token|secret)\s(?:is|was|provided|used|given)\s?:?"
+    r"\s{1,3}[\"'`]?)([^\s\"'`<>]++)",
+    re.IGNORECASE,
+)
+_SQL = re.compile(
+    r"(\b(?:identified\s{1,4}(?:with\s{1,4}\S{1,60}\s{1,4})?by|password)\s{1,4}(?:as\s{1,4})?([\"']))([^\"'\s]++)(?=\2)",
+    re.IGNORECASE,
+)
+_LOGIN = re.compile(r"(?<!\S)((?:-u|--user|--proxy-user)[ =]{0,4}[\"']?[^\s:\"'/]{1,100}:)([^\s\"']++)")
 _OPTION = re.compile(r"(?<!\S)(--([a-z-]{2,40})\s{1,4})([^\s\"'-][^\s\"']*+)", re.IGNORECASE)
 _OPTION_NAME = re.compile(rf"(?:{_NAMES})\Z", re.IGNORECASE)
 _SHAPES = re.compile(
-    r"(?<![A-Za-z0-9_])(?:"
+    r"(?<![A-Za-z0-9])(?:"
     r"sk-[A-Za-z0-9_*-]{6,}"  # OpenAI, Anthropic and who copied them; also half masked by the provider
     r"|[srp]k_(?:live|test)_[A-Za-z0-9]{8,}|whsec_[A-Za-z0-9+/=]{16,}"  # Stripe
     r"|A[KS]IA[A-Z0-9]{16}"  # AWS
     r"|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}|glpat-[A-Za-z0-9_-]{16,}"
     r"|xox[a-z]-[A-Za-z0-9-]{8,}|xapp-[A-Za-z0-9-]{8,}"  # Slack
     r"|AIza[A-Za-z0-9_-]{20,}|ya29\.[A-Za-z0-9_-]{16,}"  # Google
-    r"|(?:hf|gsk|npm|r8)_[A-Za-z0-9]{20,}|xai-[A-Za-z0-9]{20,}"
+    r"|AQ\.[A-Za-z0-9_-]{20,}"
+    r"|(?:hf|gsk|npm|r8|rpa|figd|ntn)_[A-Za-z0-9]{20,}|(?:xai|tvly|pplx|nvapi|csk|pypi)-[A-Za-z0-9_-]{20,}"
+    r"|tgp_v1_[A-Za-z0-9_-]{20,}|lsv2_[a-z]{2}_[A-Za-z0-9_]{20,}|dapi[0-9a-f]{32}|lin_api_[A-Za-z0-9]{20,}"
+    r"|ABSK[A-Za-z0-9+/=]{40,}|do[por]_v1_[0-9a-f]{32,}"  # Amazon Bedrock; DigitalOcean
+    r"|SG\.[A-Za-z0-9_-]{16,}+\.[A-Za-z0-9_-]{16,}+|hv[sbr]\.[A-Za-z0-9_-]{20,}"  # SendGrid; Vault
+    r"|gl(?:sa|c)_[A-Za-z0-9_+/=]{20,}|shp(?:at|ss|ca|pa)_[A-Za-z0-9]{16,}|AT(?:ATT|CTT|BB)[A-Za-z0-9_=-]{20,}"
+    r"|[0-9]{8,12}:A[A-Za-z0-9_-]{32,}"  # of a Telegram bot
     r"|(?<!-)eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{4,}+(?:\.[A-Za-z0-9_-]*+)?"  # JSON web token
     r")"
 )
-_SLACK_HOOK = re.compile(r"(hooks\.slack\.com/(?:services|workflows|triggers)/)[A-Za-z0-9/_-]+")
+_HOOK = re.compile(
+    r"(hooks\.slack\.com/(?:services|workflows|triggers)/"
+    r"|discord(?:app)?\.com/api/(?:v[0-9]{1,3}/)?webhooks/"
+    r"|webhook\.office\.com/webhookb2/|outlook\.office(?:365)?\.com/webhook/"
+    r"|api\.telegram\.org/(?:file/)?bot|hooks\.zapier\.com/hooks/catch/)[A-Za-z0-9/_@:*-]+",
+    re.IGNORECASE,
+)
+_VERBS = ("is", "was", "provided", "used", "given")
 _NOTHING = frozenset({"", "null", "none", "true", "false", MASK})
 _FREELY = frozenset({"token", "secret", "signature", "credential", "credentials"})  # also words of a sentence
+_MARKER = re.compile(
+    r"(?<![a-z])(?:stop|pad|eos|bos|unk|sep|cls|mask|end|start)[_-]\Z", re.IGNORECASE
+)  # stop_token
+_BEGINS = re.compile(  # with these a sentence goes on: password: must be 8 characters
+    "must|is|are|was|has|should|may|can|cannot|required|missing|invalid|not|no|too|at|needs|wrong|incorrect"
+    "|field|expected|does|string|value|the|this|your|please|only|contains",
+    re.IGNORECASE,
+)
 
 
 def masked(text: str) -> str:
     """Return `text` with every secret in it replaced by `***`; masking twice changes nothing more.
 
-    Known: credentials in URLs (scheme and host stay), Authorization and cookie headers, values named
-    password, token, secret, key and the like in queries, JSON, ini files and connection strings, private
-    keys, and keys whose shape gives them away. Takes time in proportion to the length.
+    Known: credentials in URLs (scheme and host stay) and after `-u`, Authorization and cookie headers, values
+    named password, token, secret, key and the like in queries, JSON, XML, SQL, ini files, connection strings
+    and sentences, addresses of webhooks, private keys, and keys whose shape gives them away. Takes time in
+    proportion to the length.
     """
     text = _SHAPES.sub(_shape, _PRIVATE_KEY.sub(MASK, text))
     if "://" in text:
-        text = _URL.sub(_url, text)
-        text = _SLACK_HOOK.sub(rf"\1{MASK}", text)
-    text = _HEADER.sub(_header, text)
-    text = _SCHEME.sub(_scheme, text)
+        text = _HOOK.sub(rf"\1{MASK}", _URL.sub(_url, text))
+    seen = text.lower()  # looked at before the slower patterns
+    if "authorization" in seen or "cookie" in seen:
+        text = _HEADER.sub(_header, text)
+    if "('" in seen or '("' in seen or "(b" in seen:
+        text = _PAIR.sub(rf"\1{MASK}", text)
+    if "bearer" in seen or "basic" in seen:
+        text = _SCHEME.sub(_scheme, text)
     text = _NAMED.sub(_named, text)
-    return _OPTION.sub(_option, text)
+    if any(word in seen for word in _VERBS):
+        text = _SAID.sub(_said, text)
+    if "password" in seen or "identified" in seen:
+        text = _SQL.sub(rf"\1{MASK}", text)
+    if "</" in seen:
+        text = _ELEMENT.sub(_element, text)
+    if "-u" in seen or "--proxy-user" in seen:
+        text = _LOGIN.sub(_login, text)
+    return _OPTION.sub(_option, text) if "--" in seen else text
 
 
 def _header(found: re.Match[str]) -> str:
+    """Mask a header's value, unless it is a sentence: Authorization: the customer agreed."""
+    value = found[2].strip()
+    words = value.split()
+    prose = len(words) > 2 and not _SCHEMES.fullmatch(words[0])
+    prose = prose and not any(_like_a_key(word) for word in words if MASK not in word)
+    return found[1] + (found[2] if prose or value.lower() in _NOTHING else MASK)
+
+
+def _said(found: re.Match[str]) -> str:
+    """Mask what a sentence calls a key, if it has letters and digits; the full stop after it stays."""
+    value = found[2].rstrip(".,;:!?)")
+    mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
+    return found[1] + MASK + found[2][len(value) :] if len(value) >= 7 and mixed else found[0]
+
+
+def _element(found: re.Match[str]) -> str:
     return found[1] + (found[2] if found[2].strip().lower() in _NOTHING else MASK)
+
+
+def _login(found: re.Match[str]) -> str:
+    """Mask the password of `curl -u user:password`; `docker run -u 1000:1000` has none."""
+    return found[0] if found[2].isdecimal() else found[1] + MASK
 
 
 def _scheme(found: re.Match[str]) -> str:
@@ -107,14 +183,31 @@ def _option(found: re.Match[str]) -> str:
 
 def _named(found: re.Match[str]) -> str:
     name, between = found[1], found[2]
+    if name.lower() == "token" and _MARKER.search(found.string, max(0, found.start() - 9), found.start()):
+        return found[0]
     for quote, value in ((found[3], found[4]), (found[5], found[6]), (found[7], found[8])):
         if quote is not None:
             return name + between + quote + (value if value.lower() in _NOTHING else MASK)
     value = found[9]
-    prose = ":" in between and name.lower() in _FREELY and not _like_a_key(value)
-    if prose or value.lower().rstrip(",)}]") in _NOTHING:
+    if value.lower().rstrip(",)}]") in _NOTHING or _harmless(found, value, between):
         return found[0]
     return name + between + MASK
+
+
+def _harmless(found: re.Match[str], value: str, between: str) -> bool:
+    """Say whether what follows a name without quotes is a word of a sentence, a number or a short code."""
+    name = found[1].lower()
+    if name[0] in "?&":  # code=DE is a country
+        return name.endswith("code") and (len(value) < 8 or not _like_a_key(value))
+    if name.endswith("sessionid") or name == "phpsessid":
+        return len(value) < 8
+    if ":" not in between:
+        return False
+    text, end = found.string, found.end()
+    goes_on = text[end : end + 1] == " " and text[end + 1 : end + 2].isalpha()
+    if name in _FREELY or " " in name:  # token: 151643 is out of range
+        return not _like_a_key(value) or (goes_on and value.isdecimal() and len(value) < 8)
+    return goes_on and between.endswith(" ") and _BEGINS.fullmatch(value) is not None
 
 
 def _shape(found: re.Match[str]) -> str:

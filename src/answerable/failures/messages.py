@@ -8,26 +8,28 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from answerable.failures.alert import alert_of
-from answerable.failures.fault import CATEGORIES, Fault
+from answerable.failures.alert import STEPS
 from answerable.failures.table import TABLE
 from answerable.wording import (
     by_person,
     cause,
+    consumed,
     degraded_by,
     lasted,
-    money,
+    line,
     printable,
     repeated,
-    short,
-    values,
+    spoken_values,
     when,
     who,
+    with_times,
 )
 
 _PROBLEM = "of a technical problem on our side"
-_BUSY = "too much was asked of our computers at the same time"
+_BUSY = "too much was asked at once"
 _SLOW = "it took too long"
+_UNREACHED = "a service that we use could not be reached"
+_SILENT = "a service that we use did not answer"
 _UNWILLING = "our computer program would not answer it"
 # Why, for the person: category -> what follows "because". What is not here is a problem of ours.
 PLAIN: Mapping[str, str] = {
@@ -35,8 +37,11 @@ PLAIN: Mapping[str, str] = {
     "overloaded": _BUSY,
     "busy": _BUSY,
     "pool": _BUSY,
-    "circuit-open": _BUSY,
-    "timeout": _SLOW,
+    "connect": _UNREACHED,
+    "circuit-open": _UNREACHED,
+    "unavailable": _UNREACHED,
+    "reset": _SILENT,
+    "timeout": _SILENT,
     "deadline": _SLOW,
     "context-overflow": "what was sent is too long for our computer program",
     "refusal": _UNWILLING,
@@ -52,6 +57,7 @@ PLAIN: Mapping[str, str] = {
 _DEGRADED = {
     "default": "no better answer was possible at that time",
     "expired": "nobody could look at it in time",
+    "input-cut": "what was sent is too long to be read in full",
 }
 # Which fault of its attempts explains a case that waits for a person, if there are several.
 _TELLING = ("never-automatic", "refusal", "content-filter", "check")
@@ -82,21 +88,24 @@ def _told_person(why: Mapping[str, Any]) -> Iterator[str]:
         return
     status, fault = why["status"], _fault(why)
     if status == "answered":
-        yield f"The answer is: {values(why['output'])}."
+        yield f"The answer is: {spoken_values(why['output'])}."
         yield f"{_given(why)}; if you think this is wrong, tell us this number: {number}"
+    elif status == "escalated" and not awaited(why):
+        yield f"This was not decided, because {_waits(why)}, and no person was asked yet."
+        yield f"Please tell us this number, so that somebody decides it: {number}"
     elif status == "escalated":
         by = f" by {when(why['due'])}" if why["due"] else ""
         yield f"There is no answer yet: a person will decide{by}, because {_waits(why)}."
         yield f"You need not ask again; {ask}: {number}"
     elif status == "refused":
-        yield f"No answer was given, because {PLAIN.get(fault or '', 'this may not be answered here')}."
+        yield f"No answer was given, because {_plain(why, fault, 'this may not be answered here')}."
         step = {
             "invalid-input": "Please check what was sent and ask again",
             "denied": "Somebody who is allowed to can ask again",
         }.get(fault or "", "Nothing was decided")
         yield f"{step}; {ask}: {number}"
     else:
-        yield f"No answer could be given, because {PLAIN.get(fault or '', _PROBLEM)}."
+        yield f"No answer could be given, because {_plain(why, fault)}."
         yield f"Nothing was decided and it can be asked again; {ask}: {number}"
 
 
@@ -106,7 +115,7 @@ def _given(why: Mapping[str, Any]) -> str:
     at = when(resolved["at"] if resolved else why["at"])
     if why["degraded"]:
         kind, _, category = why["degraded"].partition(":")
-        because = _DEGRADED.get(kind) or PLAIN.get(category, _PROBLEM)
+        because = _DEGRADED.get(kind) or _plain(why, category)
         return f"It was given on {at} as a precaution, because {because}"
     reasons = "; ".join(reason.rstrip(".") for reason in plain_reasons(why))
     given = f", and gave this reason: {reasons}" if reasons else ""
@@ -117,10 +126,26 @@ def _waits(why: Mapping[str, Any]) -> str:
     """Say why a person is asked, after "because"."""
     fault = _fault(why)
     if fault is not None:
-        return PLAIN.get(fault, _PROBLEM)
+        return _plain(why, fault)
     if any(attempt["result"] == "rejected" for attempt in why["attempts"]):
         return "our computer program was not sure enough"
+    if not awaited(why):
+        return "our computer program had no answer to it"
     return "questions like this one are answered by a person"
+
+
+def _plain(why: Mapping[str, Any], category: str | None, otherwise: str = _PROBLEM) -> str:
+    """Return what went wrong, after "because". A timeout is a service's only where one was called."""
+    if category == "timeout" and not any(
+        attempt.get("remote") for attempt in why["attempts"] if attempt.get("fault") == category
+    ):
+        return _SLOW
+    return PLAIN.get(category or "", otherwise)
+
+
+def awaited(why: Mapping[str, Any]) -> bool:
+    """Say whether a person was asked: without one among its deciders, an escalated case waits for nobody."""
+    return bool(why["due"]) or any(attempt["result"] == "suspended" for attempt in why["attempts"])
 
 
 def plain_reasons(why: Mapping[str, Any]) -> list[str]:
@@ -143,7 +168,7 @@ def _vendors(why: Mapping[str, Any]) -> re.Pattern[str] | None:
     """Return what finds the providers, models and hosts that the record names; None if it names none."""
     told = [d["remote"] for d in why["definition"].get("deciders", ()) if d.get("remote")]
     for attempt in why["attempts"]:
-        told += [attempt.get("usage", {}), *attempt.get("calls", ())]
+        told += [attempt.get("usage") or {}, *attempt.get("calls", ())]
     names = {one.get(name) for one in told for name in ("provider", "model", "destination")}
     known = "|".join(re.escape(name) for name in names if isinstance(name, str) and name)
     return re.compile(rf"(?<!\w)(?:{known})(?!\w)", re.IGNORECASE) if known else None
@@ -162,14 +187,9 @@ def _fault(why: Mapping[str, Any]) -> str | None:
     return telling or (faults[-1] if faults else None)
 
 
-# What an operator can mend, beside what an alert says: category of an attempt -> the step.
-_MENDED: Mapping[str, str] = {
-    "exception": "mend the decider's code: `answerable why` shows what it raised",
-    "wrong-type": "mend the decider's code: `answerable why` shows what it returned",
-    "context-overflow": "let the decider cut more, or add one with a larger context",
-    "deadline": "give the decision more time, or fewer deciders before the last",
-    "busy": "allow more calls at once, or send less at once",
-}
+# What an operator can mend, beside what the table has somebody told of; the worst of a case comes first.
+_MENDED = ("exception", "wrong-type", "context-overflow", "deadline", "busy")
+_NOBODY = "answer it with `answerable resolve`, or add a person or a default to the decision"
 _FAILED: Mapping[str, str] = {
     "interrupted": "see why the process ended",
     "cancelled": "see why the caller gave up",
@@ -183,23 +203,30 @@ def for_operator(why: Mapping[str, Any]) -> str:
     """Return what an operator is told: how it ended and why, at what cost, what to do, the record id."""
     ended = _ended(why)
     parts = [ended, *_tried(why, ended)]
-    if why["cost"]:
-        parts.append(f"cost {money(why['cost'], why['currency'])}")
+    if used := spent(why):
+        parts.append(used)
     damaged = "" if why["proof"]["verified"] else "WARNING, the record does not match what was signed: "
     return printable(f"{damaged}{'; '.join(parts)}. Next: {next_step(why)}; record {why['record_id']}")
 
 
+def spent(why: Mapping[str, Any]) -> str:
+    """Return what a case consumed; "" for nothing."""
+    tokens = why.get("tokens") or {}
+    return consumed(why["cost"], why["currency"], tokens.get("in"), tokens.get("out"))
+
+
 def _ended(why: Mapping[str, Any]) -> str:
     about = f"{why['decision']} version {why['version']}"
-    by = f" by {who(why['decider'])}" if why["decider"] else ""
+    own = (a for a in why["attempts"] if a["decider"] == why["decider"])
+    by = f" by {_whom(next(own, {'decider': why['decider']}))}" if why["decider"] else ""
     fault = _fault(why)
-    reason = short(why["reason"]).rstrip(".")
+    reason = with_times(line(why["reason"])).rstrip(".")
     if why["status"] == "answered":
         second = f", second best: {degraded_by(why['degraded'])}" if why["degraded"] else ""
         return f"{about} was answered{by}{second}"
     if why["status"] == "escalated":
         told = cause(fault) if fault else reason
-        return f"{about} waits for a person: {told}"
+        return f"{about} waits for {'a person' if awaited(why) else 'nobody'}: {told}"
     if why["status"] == "refused":
         told = f"{cause(fault)} ({reason})" if fault in ("invalid-input", "denied") and reason else ""
         return f"{about} was refused{by}: {told or (cause(fault) if fault else reason)}"
@@ -212,11 +239,26 @@ def _tried(why: Mapping[str, Any], said: str) -> Iterator[str]:
         fault, calls = attempt.get("fault"), repeated(attempt)
         if not fault and not calls:
             continue
-        told = f"{who(attempt['decider'])} {attempt['result']}"
+        told = f"{_whom(attempt)} {attempt['result']}"
         told += f" after {lasted(attempt.get('latency_us', 0))}"
         news = cause(fault) if fault and not said.endswith(cause(fault)) else ""
         details = ", ".join(filter(None, (news, calls)))
         yield f"{told} ({details})" if details else told
+
+
+def _whom(attempt: Mapping[str, Any]) -> str:
+    """Name an attempt's decider and whom it calls: "primary (version 1, openai gpt-5 at api.openai.com)"."""
+    named = who(attempt["decider"])
+    return f"{named.removesuffix(')')}, {told})" if (told := outside(attempt)) else named
+
+
+def outside(attempt: Mapping[str, Any]) -> str:
+    """Return the provider, the model that answered, and the host of an attempt that calls outside; or ""."""
+    remote = attempt.get("remote")
+    if not remote:
+        return ""
+    model = (attempt.get("usage") or {}).get("model") or remote["model"]
+    return f"{remote['provider']} {model} at {remote['destination']}"
 
 
 def next_step(why: Mapping[str, Any]) -> str:
@@ -224,13 +266,13 @@ def next_step(why: Mapping[str, Any]) -> str:
     if not why["proof"]["verified"]:
         return "run `answerable ledger verify`"
     faults = [attempt["fault"] for attempt in why["attempts"] if attempt.get("fault")]
-    paged = next((c for c in faults if c in TABLE and TABLE[c].page and c in CATEGORIES), None)
-    if paged is not None:
-        return alert_of(Fault(category=paged), why["decision"]).next_step
-    mend = next((_MENDED[c] for c in faults if c in _MENDED), "")
+    mended = [c for c in faults if c in TABLE and TABLE[c].page] or [c for c in faults if c in _MENDED]
+    # The alert goes on to say what becomes of other cases; this one's end is known.
+    mend = STEPS[mended[0]].partition("; ")[0] if mended else ""
     if why["status"] == "escalated":
         by = f" by {when(why['due'])}" if why["due"] else ""
-        return f"a person answers it{by}{f'; {mend}' if mend else ''}"
+        step = f"a person answers it{by}" if awaited(why) else _NOBODY
+        return f"{step}{f'; {mend}' if mend else ''}"
     if why["status"] == "failed":
         step = mend or _FAILED.get(_fault(why) or "", "see what each decider did with `answerable why`")
         return f"{step}; then ask again"
@@ -239,12 +281,13 @@ def next_step(why: Mapping[str, Any]) -> str:
             "invalid-input": "send a valid input",
             "denied": "let somebody ask who may, or change the policy",
         }
-        return steps.get(_fault(why) or "", "nothing; no other decider is asked after a refusal")
+        return steps.get(_fault(why) or "", mend or "nothing; no other decider is asked after a refusal")
     if why["degraded"] == "expired":
         return "give the queue more people, or more time"
+    if mend:
+        return mend
+    if why["degraded"] == "input-cut":
+        return "let the decider see more, or shorten what is sent"
     if why["degraded"]:
-        return (
-            mend
-            or "watch how many answers are second best: `answerable records --where 'degraded is not none'`"
-        )
+        return "watch how many answers are second best: `answerable records --where 'degraded is not none'`"
     return "nothing to do"

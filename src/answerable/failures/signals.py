@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from answerable.failures.masking import masked
+from answerable.failures.masking import MASK, masked
 from answerable.failures.retry_after import retry_after
 
 # The packages whose exceptions wrap one another; between them also an implicit context is the cause.
@@ -18,6 +18,7 @@ _ABOVE = ("pydantic_ai", "litellm", "instructor", "ollama", "boto3")
 _HTTP = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "urllib", "aiohttp", "http")
 PACKAGES = frozenset((*_MODELS, *_ABOVE, *_HTTP))
 _SHOWN = re.compile(r"[A-Za-z0-9_.:/\-]{1,80}")
+_RANDOM = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9].*[0-9])[A-Za-z0-9]{16,}")
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-ms-request-id")
 _OUTPUT_IN_BODY = frozenset({("pydantic_ai", "UnexpectedModelBehavior")})  # and in the text
 _LONGEST_BODY = 1_000_000
@@ -61,8 +62,11 @@ class Signal:
         return self.names[0][0]
 
 
-def read(exc: BaseException, now: datetime | None) -> Signal:
-    """Return what `exc` tells. Reads attributes only, never a stream; whatever raises counts as absent."""
+def read(exc: BaseException, now: datetime | None, secrets: Sequence[str] = ()) -> Signal:
+    """Return what `exc` tells. Reads attributes only, never a stream; whatever raises counts as absent.
+
+    secrets: texts that must stand in nothing of it that is shown.
+    """
     response = get(exc, "response")
     names = tuple(_names(exc))
     body = None if _OUTPUT_IN_BODY.intersection(names) else _body(exc, response)
@@ -81,8 +85,8 @@ def read(exc: BaseException, now: datetime | None) -> Signal:
         names=names,
         status=status,
         words=tuple(word.lower() for word in words),
-        code=masked(named[0]) if named else None,
-        message=message,
+        code=_code(named, secrets),
+        message=without(message, secrets),
         answered=body is not None,
         text=f"{whole[:4000]} {body[:4000] if isinstance(body, str) else ''}".lower(),
         phase=_text(get(exc, "phase")) or None,
@@ -90,10 +94,10 @@ def read(exc: BaseException, now: datetime | None) -> Signal:
         flagged=_flagged(error),
         daily=any("PerDay" in quota for quota in _quotas(details)),
         retry_after=_wait(exc, headers, details, now),
-        request_id=_request_id(exc, body, headers),
-        suggestion=_shown(get(exc, "suggested_model_id")),
-        model=_shown(get(exc, "model_name")) or _shown(get(exc, "model")),
-        provider=_shown(get(exc, "llm_provider")),
+        request_id=_request_id(exc, body, headers, secrets),
+        suggestion=shown_name(get(exc, "suggested_model_id"), secrets),
+        model=shown_name(get(exc, "model_name"), secrets) or shown_name(get(exc, "model"), secrets),
+        provider=shown_name(get(exc, "llm_provider"), secrets),
     )
 
 
@@ -128,8 +132,20 @@ def get(thing: Any, name: str) -> Any:
     """Return an attribute, or None: a foreign property may raise anything."""
     try:
         return getattr(thing, name, None)
-    except Exception:  # foreign code
+    except BaseException:  # foreign code, which may even want to end the process
         return None
+
+
+def exact(text: str) -> str:
+    """Return a text as a plain `str`: a subclass may do anything in its methods."""
+    return str.__str__(text)
+
+
+def without(text: str, secrets: Sequence[str]) -> str:
+    """Return `text` with each of these texts masked, wherever it stands."""
+    for secret in secrets:
+        text = text.replace(secret, MASK) if secret else text
+    return text
 
 
 def _names(exc: BaseException) -> Iterator[tuple[str, str]]:
@@ -146,9 +162,11 @@ def _body(exc: BaseException, response: Any) -> Any:
             held = bytes(held[:_LONGEST_BODY]).decode("utf-8", "replace")
         if isinstance(held, str) and held.lstrip()[:1] in ("{", "["):
             with suppress(ValueError, RecursionError):
-                held = json.loads(held)
+                held = json.loads(exact(held))
         if isinstance(held, list) and held:
             held = held[0]  # Google's compatible interface sends a list of one
+        if isinstance(held, str):
+            held = exact(held)
         if held and isinstance(held, Mapping | str):
             return held
     return None
@@ -182,7 +200,7 @@ def _words(exc: BaseException, error: Mapping[str, Any], details: list[Mapping[s
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(int(value)) if 0 <= value < 100_000 else ""
         if isinstance(value, str) and 0 < len(value) <= 100:
-            yield value
+            yield exact(value)
 
 
 def own_text(exc: BaseException) -> str:
@@ -191,8 +209,8 @@ def own_text(exc: BaseException) -> str:
         if ("pydantic_core", "ValidationError") in _names(exc):
             errors = get(exc, "errors")(include_input=False, include_url=False, include_context=False)
             return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in errors[:3])
-        return str(exc)
-    except Exception:  # foreign code
+        return exact(str(exc))
+    except BaseException:  # foreign code
         return ""
 
 
@@ -262,19 +280,26 @@ def _wait(
 def _header(headers: Any, name: str) -> Any:
     try:
         return headers.get(name)
-    except Exception:  # foreign: any header class
+    except BaseException:  # foreign: any header class
         return None
 
 
-def _request_id(exc: BaseException, body: Any, headers: Any) -> str | None:
+def _request_id(exc: BaseException, body: Any, headers: Any, secrets: Sequence[str]) -> str | None:
     held = [get(exc, "request_id"), body.get("request_id") if isinstance(body, Mapping) else None]
     held += [_header(headers, name) for name in _REQUEST_IDS]
-    return next((shown for value in held if (shown := _shown(value))), None)
+    return next((shown for value in held if (shown := shown_name(value, secrets))), None)
 
 
-def _shown(value: Any) -> str | None:
+def shown_name(value: Any, secrets: Sequence[str] = ()) -> str | None:
     """Return a name the provider gave if it looks like one: it goes to records as it is."""
-    return masked(value) if isinstance(value, str) and _SHOWN.fullmatch(value) else None
+    if not isinstance(value, str) or not _SHOWN.fullmatch(value):
+        return None
+    return masked(without(exact(value), secrets))
+
+
+def _code(named: list[str], secrets: Sequence[str]) -> str | None:
+    """Return the first of a provider's words that is no key: a code is a few words, not random letters."""
+    return next((shown_name(word, secrets) for word in named if not _RANDOM.fullmatch(word)), None)
 
 
 def _seconds(value: Any) -> float | None:
@@ -288,7 +313,7 @@ def _seconds(value: Any) -> float | None:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return exact(value) if isinstance(value, str) else ""
 
 
 def _list(value: Any) -> list[Any]:

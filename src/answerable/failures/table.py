@@ -50,6 +50,8 @@ class Action:
                 or not whole
             ):
                 raise UsageError(f"{name} is {value!r}", next_step="give a number between 0 and 1000")
+        if not isinstance(self.page, bool):
+            raise UsageError(f"page is {self.page!r}", next_step="say True or False")
 
 
 TABLE: Mapping[str, Action] = {
@@ -67,7 +69,7 @@ TABLE: Mapping[str, Action] = {
     "refusal": Action(then="safe"),
     "truncated": Action(retry=1),  # with room for more tokens
     "invalid": Action(retry=1, breaker="counts"),  # one repair
-    "wrong-type": Action(),
+    "wrong-type": Action(page=True),  # a bug in a decider's code must not be silent
     "empty": Action(retry=1, breaker="counts"),
     "garbled": Action(breaker="counts"),
     "connect": Action(retry=1, breaker="counts"),
@@ -80,15 +82,31 @@ TABLE: Mapping[str, Action] = {
     "busy": Action(),
     "check": Action(),
     "never-automatic": Action(then="person"),
-    "exception": Action(),
+    "exception": Action(page=True),
+}
+
+_PATIENT = ("budget", "busy", "circuit-open")  # our own limits: there may be waiting without a retry
+_RETRY = ("retry", "told", "patience")
+# Columns that nothing reads in a row: a change there would be believed and do nothing.
+_IDLE: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("check", "never-automatic"), (*_RETRY, "page", "breaker")),  # after the calls
+    "deadline": _RETRY,  # there is no time left
+    "circuit-open": ("breaker",),
+    **dict.fromkeys(("context-overflow", "truncated", "invalid", "empty"), ("told", "patience")),  # no waits
 }
 
 
 def with_overrides(changes: Mapping[str, Action | Mapping[str, Any]]) -> Mapping[str, Action]:
     """Return the table with some rows replaced, or changed in single columns.
 
-    Raises UsageError for an unknown category or column, or a row that may not be changed.
+    Raises UsageError for an unknown category or column, a row that may not be changed, and a change that
+    would have no effect.
     """
+    if not isinstance(changes, Mapping):
+        raise UsageError(
+            f"faults is a {type(changes).__name__}",
+            next_step='give a mapping such as {"rate-limit": {"retry": 2}}',
+        )
     table = dict(TABLE)
     for category, change in changes.items():
         if known_category(category) not in TABLE:
@@ -105,4 +123,19 @@ def with_overrides(changes: Mapping[str, Action | Mapping[str, Any]]) -> Mapping
             raise UsageError(
                 f"the action for {category!r} is {change!r}", next_step='give {"retry": 2} or an ans.Action'
             )
+        _refuse_idle(category, table[category])
     return table
+
+
+def _refuse_idle(category: str, row: Action) -> None:
+    """Raise UsageError if a row differs from the table's in a column that nothing reads."""
+    if row.patience != TABLE[category].patience and not (row.retry or row.told or category in _PATIENT):
+        raise UsageError(
+            f"patience has no effect on {category!r}, which is not retried",
+            next_step="give retry= too, or leave patience out of this row",
+        )
+    for name in _IDLE.get(category, ()):
+        if getattr(row, name) != getattr(TABLE[category], name):
+            raise UsageError(
+                f"{name} has no effect on {category!r}", next_step=f"leave {name} out of this row"
+            )

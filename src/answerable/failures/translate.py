@@ -5,20 +5,33 @@ told      the provider's code, type or wording says it insufficient_quota -> quo
 classed   pydantic-ai has sorted it                    ModelServerError -> server-error
 status    HTTP says it                                 503 -> unavailable
 vague     a wrapper that says no more than "it broke"  its cause is looked at first
+invalid   the code of a decider that calls somebody could not read what it got: JSON, a pydantic model
 exception nothing above: the decider's own code
 """
 
 import errno
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from answerable.decisions.reading import NotAnAnswer
 from answerable.failures.fault import CATEGORIES, Fault, Faulted
 from answerable.failures.masking import masked
 from answerable.failures.plan import stricter
-from answerable.failures.signals import PACKAGES, Signal, frames, get, own_text, read, wrapped
+from answerable.failures.signals import (
+    PACKAGES,
+    Signal,
+    exact,
+    frames,
+    get,
+    own_text,
+    read,
+    without,
+    wrapped,
+)
 from answerable.failures.table import TABLE
 from answerable.failures.translate_words import CLASSED, NAMED, VAGUE, of_status, told
 
@@ -33,6 +46,9 @@ _HOLLOW = ("without content", "empty model response", "did not contain any", "pl
 _WRONG_SHAPE = re.compile(r"'(?:list|str|int|float|dict|bool)' object has no attribute")
 _READERS = frozenset({"json", "pydantic", "pydantic_core", "codecs", "encodings"})  # called by a client
 _CLIENTS = PACKAGES - {"http", "urllib"}
+_MOST = 64  # members of an exception group
+_READ = 20_000  # characters of a text
+_CODE = 80  # characters of a provider's code or request id
 
 
 def fault_of(
@@ -41,41 +57,63 @@ def fault_of(
     provider: str | None = None,
     model: str | None = None,
     now: datetime | None = None,
+    secrets: Sequence[str] = (),
 ) -> Fault:
     """Return the fault that an exception stands for; "exception" if it is none that is known.
 
     provider, model: whom the decider calls; None: nobody outside. now: the time a Retry-After date is
-    measured from. The reason is one line without secrets, of at most about 400 characters. Never raises.
+    measured from. secrets: keys that have no known shape, which are masked before any text is cut. The
+    reason is one line without secrets, of at most about 500 characters. Of a group, the first 64 members
+    are looked at, nested ones included. Never raises.
     """
     try:
-        return _fault(exc, provider, model, now, depth=0)
-    except Exception:  # the boundary: a foreign exception may do anything while it is read
-        return _ours("exception", str(get(type(exc), "__name__")), provider, model)
+        faults = [_fault(one, provider, model, now, secrets) for one in _members(exc)]
+        return _worst(faults) if faults else _ours("exception", _plain(exc, secrets), provider, model)
+    except BaseException:  # the boundary: what a foreign exception raises while it is read is not ours
+        return _ours("exception", _line(str(get(type(exc), "__name__"))), provider, model)
+
+
+def _members(exc: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, or of a group its members in order, groups within it too: at most _MOST in all."""
+    waiting = [exc]
+    for _ in range(_MOST):
+        if not waiting:
+            return
+        one = waiting.pop()
+        held = get(one, "exceptions") if isinstance(one, BaseExceptionGroup) else None
+        if isinstance(held, tuple | list):
+            waiting += reversed([e for e in held[:_MOST] if isinstance(e, BaseException)])
+        else:
+            yield one
 
 
 def _fault(
-    exc: BaseException, provider: str | None, model: str | None, now: datetime | None, *, depth: int
+    exc: BaseException,
+    provider: str | None,
+    model: str | None,
+    now: datetime | None,
+    secrets: Sequence[str],
 ) -> Fault:
-    if isinstance(exc, BaseExceptionGroup) and depth < 4:
-        return _worst([_fault(e, provider, model, now, depth=depth + 1) for e in exc.exceptions[:20]])
     category = None
     links: list[Signal] = []
     at = 0
     for link in wrapped(exc):
-        if isinstance(link, Faulted):
-            return link.fault
+        if isinstance(link, Faulted) and isinstance(told_fault := get(link, "fault"), Fault):
+            return _sound(told_fault, secrets)
         if isinstance(link, NotAnAnswer):
             kind = link.fault if link.fault in TABLE else "invalid"
-            return _ours(kind, _line(str(link)), provider, model)
-        signal = read(link, now)
+            return _ours(kind, _line(str(link), secrets=secrets), provider, model)
+        signal = read(link, now, secrets)
         links.append(signal)
         found, certain = _judged(link, signal)
         if found and (certain or category is None):
             category, at = found, len(links) - 1
         if found and certain:
             break
+    if category is None and provider is not None and (unread := _unread(exc)) is not None:
+        return _generated(unread, provider, model, secrets)
     if category is None:
-        return _ours("exception", _plain(exc), provider, model)
+        return _ours("exception", _plain(exc, secrets), provider, model)
     # What the deciding exception does not tell, the ones around it may.
     links = [*links[at:], *links[:at]]
     return _filled(category, links, provider, model)
@@ -202,6 +240,31 @@ def _ours(category: str, reason: str, provider: str | None, model: str | None) -
     )
 
 
+def _unread(exc: BaseException) -> BaseException | None:
+    """Return the exception by which a reader of JSON or of a model says that a text is none."""
+    for link in wrapped(exc):
+        names = read(link, None).names
+        if ("json", "JSONDecodeError") in names or ("pydantic_core", "ValidationError") in names:
+            return link
+    return None
+
+
+def _generated(unread: BaseException, provider: str, model: str | None, secrets: Sequence[str] = ()) -> Fault:
+    """Return the fault of code that calls somebody and could not read what came back: what was generated.
+
+    The text that was no JSON is kept as the reply, for a repair.
+    """
+    held = get(unread, "doc")
+    return Fault(
+        category="invalid",
+        reason=_plain(unread, secrets),
+        provider=provider,
+        model=model,
+        billed=True,
+        reply=held if isinstance(held, str) else None,
+    )
+
+
 def _worst(faults: list[Fault]) -> Fault:
     """Return the fault of several that lets fewest be asked, the last of equals; charged if any was."""
     worst = faults[0]
@@ -209,19 +272,49 @@ def _worst(faults: list[Fault]) -> Fault:
         mine, theirs = (TABLE[f.category].then if f.category in TABLE else "stop" for f in (worst, fault))
         if stricter(mine, theirs) == theirs:
             worst = fault
-    return replace(worst, billed=any(fault.billed for fault in faults))
+    billed = any(fault.billed for fault in faults)
+    return worst if worst.billed == billed else replace(worst, billed=billed)
 
 
-def _plain(exc: BaseException) -> str:
+def _sound(fault: Fault, secrets: Sequence[str]) -> Fault:
+    """Return a decider's own fault as a record may hold it: itself, unless something in it is unsound.
+
+    Every text becomes one printable line without secrets, of at most 200 characters (the reason 500); what
+    is no text, no short code or no finite number is left out.
+    """
+
+    def text(value: Any, longest: int = 200) -> str | None:
+        return _line(value, longest, secrets) or None if isinstance(value, str) else None
+
+    held: dict[str, Any] = {name: text(getattr(fault, name)) for name in ("provider", "model", "suggestion")}
+    for name in ("code", "request_id"):
+        value = text(getattr(fault, name))
+        held[name] = value if value and " " not in value and len(value) <= _CODE else None
+    held["reason"] = text(fault.reason, 500) or ""
+    status, wait = fault.status, fault.retry_after
+    held["status"] = status if type(status) is int and 100 <= status < 600 else None
+    sound_wait = type(wait) in (int, float) and isfinite(wait or 0) and (wait or 0) >= 0
+    held["retry_after"] = wait if sound_wait else None
+    held["billed"] = fault.billed is True
+    held["reply"] = fault.reply if isinstance(fault.reply, str) else None
+    changed = {name: value for name, value in held.items() if getattr(fault, name) != value}
+    return replace(fault, **changed) if changed else fault
+
+
+def _plain(exc: BaseException, secrets: Sequence[str] = ()) -> str:
     """Return "TypeName: text" of an exception of the decider's own code."""
-    name = str(get(type(exc), "__name__"))
+    name = _line(str(get(type(exc), "__name__")), 80)
     what = get(exc, "what")  # of our own errors, without the next step
-    text = _line(what if isinstance(what, str) else own_text(exc))
+    text = _line(what if isinstance(what, str) else own_text(exc), secrets=secrets)
     return f"{name}: {text}" if text else name
 
 
-def _line(text: str, longest: int = 300) -> str:
+def _line(text: str, longest: int = 300, secrets: Sequence[str] = ()) -> str:
     """Return a text as one printable line, masked before it is cut: half a key has no known shape."""
-    plain = masked(text[:20_000].encode("utf-8", "replace").decode())
+    plain = without(exact(text)[:_READ], secrets)
+    if len(text) > _READ:  # the last word may be half a key
+        head, space, _ = plain.rpartition(" ")
+        plain = head if space else plain
+    plain = masked(plain.encode("utf-8", "replace").decode())
     line = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -1,5 +1,6 @@
 """The words by which providers and clients name their errors, and the category each stands for: data."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from answerable.failures.signals import Signal
@@ -149,7 +150,7 @@ _DECISIVE: Mapping[str, str] = {
         "context-overflow": "context_length_exceeded exceed_context_size_error request_too_large "
         "string_above_max_length context_window_exceeded",
         "content-filter": "content_filter content_policy_violation responsibleaipolicyviolation "
-        "moderation_blocked",
+        "moderation_blocked invalid_prompt data_inspection_failed datainspectionfailed safety sensitive",
         "overloaded": "overloaded_error overloaded server_is_overloaded",
         "auth": "invalid_api_key api_key_invalid accessdeniedexception unrecognizedclientexception "
         "invalidsignatureexception expiredtokenexception expiredtoken",
@@ -158,10 +159,13 @@ _DECISIVE: Mapping[str, str] = {
         "unavailable": "modelnotreadyexception mpagreementbeingcreated",
         "server-error": "modelstreamerrorexception",
         "invalid": "json_validate_failed tool_use_failed",  # Groq: the model's output, not our request
-        "truncated": "length max_tokens",  # as a finish reason
+        "truncated": "length max_tokens",
     }.items()
     for word in words.split()
 }
+_FINISHES = ("length", "max_tokens", "safety", "sensitive")  # finish reasons, which come without a status
+# Numbers say it only in a provider's reply that is refused as such: Z.ai.
+_NUMBERED: Mapping[str, str] = {"1301": "content-filter", "1261": "context-overflow"}
 # Only where there is no status: an error object inside a stream, or a gRPC status.
 _WITHOUT_STATUS: Mapping[str, str] = {
     word: category
@@ -179,19 +183,64 @@ _WITHOUT_STATUS: Mapping[str, str] = {
     for word in words.split()
 }
 
+# Longer passages in quotation marks may be the user's text, unless they are the message of an error object.
+_DOUBLE = r'"(?:[^"\\]|\\.)*+"'
+_SINGLE = r"(?<!\w)'(?:[^'\\]|\\.|(?<=\w)'(?=\w))*+'(?!\w)"
+_QUOTED = re.compile(
+    r"(?:(?P<name>[\"']?(?:message|msg|detail|error|reason|description)[\"']\s{0,3}:\s{0,3})|)"
+    rf"(?P<quoted>{_DOUBLE}|{_SINGLE}|\u201c[^\u201d]*+\u201d|\u201e[^\u201c]*+\u201c|\u00ab[^\u00bb]*+\u00bb)",
+    re.DOTALL,
+)
+_FILTERED = re.compile(
+    r"\b(?:blocked|filtered|flagged|stopped|rejected|refused) "
+    r"(?:by|due to|as a result of|because of|for|under) (?:[\w'-]{1,30} ){0,5}"
+    r"(?:content[ -](?:filter|management|polic|moderation|safety)|safety|moderation"
+    r"|guardrail|(?:usage|acceptable use) (?:polic|guideline))"
+    r"|\bviolat(?:e|es|ed|ing|ion of) (?:[\w'-]{1,30} ){0,4}(?:usage|use|content|safety|our)[ -]"
+    r"(?:polic|guideline)"
+    r"|\btrigger(?:ed|ing|s)? (?:[\w'-]{1,30} ){0,4}content (?:management|filter)"
+    r"|content exists risk|inappropriate content|safety_check_type|failed check: safety"
+    r"|\u4e0d\u5b89\u5168\u6216\u654f\u611f\u5185\u5bb9"  # Z.ai: unsafe or sensitive content
+)
+_SUSPENDED = re.compile(
+    r"\b(?:account|organi[sz]ation|project|api key|access|user)\b[^.]{0,60}"
+    r"\b(?:suspended|disabled|deactivated|banned|terminated|revoked)\b"
+)
 _OVERFLOW = (
     "maximum context length",
+    "maximum model length",
+    "maximum prompt length",
     "reduce the length of the messages",
     "exceeds the available context size",
     "exceed context limit",
     "exceeds the context window",
     "exceeds the model's context",
+    "longer than the model's context",
+    "context window exceeds limit",
+    "context length of only",
+    "context the overflows",
+    "exceeded model token limit",
+    "prompt exceeds max length",
+    "too many tokens",
+    "`inputs` tokens",
+    "`inputs` must have less than",
     "input token count",
     "number of tokens allowed",
     "prompt is too long",
     "input is too long",
     "input tokens exceeded",
 )
+# The other wordings: what is too much, how it is too much, and a number.
+_SIZE = r"\b(?:tokens?|context|prompt|inputs?|input_tokens|input length|sequence length)\b"
+_EXCESS = r"\b(?:exceed(?:s|ed|ing)?|longer than|too long|too many|maximum|greater than)\b"
+_OVERFLOWING = re.compile(rf"{_SIZE}[^\n]{{0,60}}?{_EXCESS}|{_EXCESS}[^\n]{{0,60}}?{_SIZE}")
+_NUMBER = re.compile(r"\d{3}")
+_OTHER_SIZE = re.compile(  # what is asked for, how often, or how large something else is
+    r"\b(?:per (?:second|minute|hour|day)|images?|files?|audio|video|pdf|pages?|documents?|tools?|functions?"
+    r"|arrays?|items?|elements|stop|logprobs?|[kmg]b|bytes|seconds|temperature)\b"
+)
+_OUTPUT = re.compile(r"\bmax_(?:completion_|output_|new_)?tokens\b|\b(?:output|completion) tokens\b")
+_INPUT = re.compile(r"\b(?:context|prompt|inputs?|input_tokens|messages)\b")
 _UNPAID = (
     "spend limit",
     "spending limit",
@@ -215,17 +264,47 @@ def told(signal: Signal) -> str | None:
     if signal.daily:
         return "quota"
     for word in signal.words:
-        if word in _DECISIVE and (word not in ("length", "max_tokens") or status is None):
+        if word in _DECISIVE and (word not in _FINISHES or status is None):
             return _DECISIVE[word]
-    if status in (None, 400, 413, 422, 500) and _phrase(signal, _OVERFLOW):
+        if word in _NUMBERED and signal.answered and status in (None, 400, 422):
+            return _NUMBERED[word]
+    said = _own_words(signal.text)
+    if status in (None, 400, 403, 422, 451, 500) and _FILTERED.search(said) and not _SUSPENDED.search(said):
+        return "content-filter"
+    if _overflows(status, said):
         return "context-overflow"
-    if status in (400, 403, 429) and _phrase(signal, _UNPAID):
+    if status in (400, 403, 429) and _phrase(said, _UNPAID):
         return "quota"
-    if status in (None, 500, 503) and signal.answered and _phrase(signal, _LOADED):
+    if status in (None, 500, 503) and signal.answered and _phrase(said, _LOADED):
         return "overloaded"
     if status is None and (signal.answered or signal.in_stream):
         return next((_WITHOUT_STATUS[word] for word in signal.words if word in _WITHOUT_STATUS), None)
     return None
+
+
+def _overflows(status: int | None, said: str) -> bool:
+    """Say whether a provider's words call the input too long: by known words, else by what they speak of."""
+    if status == 429:  # waiting makes no request smaller
+        return "request too large for" in said
+    if status in (None, 400, 413, 422, 500) and _phrase(said, _OVERFLOW):
+        return True
+    if status not in (400, 413, 422) or not _NUMBER.search(said) or _OTHER_SIZE.search(said):
+        return False
+    if _OUTPUT.search(said) and not _INPUT.search(said):
+        return False
+    return _OVERFLOWING.search(said) is not None
+
+
+def _own_words(text: str, *, inside: bool = False) -> str:
+    """Return a provider's text without the longer passages that it quotes: they may be the user's."""
+
+    def kept(found: re.Match[str]) -> str:
+        name, quoted = found["name"], found["quoted"]
+        if name and not inside:
+            return f"{name}{quoted[0]}{_own_words(quoted[1:-1], inside=True)}{quoted[-1]}"
+        return found[0] if quoted.count(" ") < 2 else f"{name or ''}{quoted[0]}{quoted[-1]}"
+
+    return _QUOTED.sub(kept, text)
 
 
 def of_status(status: int) -> str | None:
@@ -256,5 +335,5 @@ def _any(words: Iterable[str], known: Iterable[str]) -> bool:
     return not set(known).isdisjoint(words)
 
 
-def _phrase(signal: Signal, phrases: Iterable[str]) -> bool:
-    return any(phrase in signal.text for phrase in phrases)
+def _phrase(said: str, phrases: Iterable[str]) -> bool:
+    return any(phrase in said for phrase in phrases)

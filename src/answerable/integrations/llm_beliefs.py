@@ -47,17 +47,18 @@ def beliefs_of(
     return held
 
 
-def recovered(asked: Asked, body: Any, *, measured: str) -> Told | None:
+def recovered(asked: Asked, body: Any, *, measured: str, threshold: float) -> Told | None:
     """Read the raw body of a reply that pydantic-ai refused as a whole: the fields that stand are kept.
 
     It refuses it all for one question that the model would not answer, and for one malformed number.
-    None: it is no such body. Both wire formats: a list of named answers (OpenAI), a mapping (System One).
+    threshold: from which probability a flag is set. None: it is no such body. Both wire formats: a list of
+    named answers (OpenAI), a mapping (System One).
     """
     try:
         data = json.loads(body)
         answers = data["answers"]
         named = answers if isinstance(answers, dict) else {a["name"]: a for a in answers}
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     told = Told(model=data.get("model") if isinstance(data.get("model"), str) else None)
     usage = data.get("usage")
@@ -72,8 +73,8 @@ def recovered(asked: Asked, body: Any, *, measured: str) -> Told | None:
         elif known.kind == "flag":
             p: Any = answer.get("probability", answer.get("noul"))
             if _probability(p):  # without one there is no answer either
-                told.values[known.path] = p >= 0.5
-                told.beliefs[known.path] = _flag(float(p), p >= 0.5, measured)
+                told.values[known.path] = p >= threshold
+                told.beliefs[known.path] = _flag(float(p), p >= threshold, measured)
         elif known.values and (value := _value(known, answer.get("choice"))) is not None:
             told.values[known.path] = value
             told.beliefs[known.path] = _class(known, value, _spread(answer.get("probabilities")), measured)

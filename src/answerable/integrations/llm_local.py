@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,6 +72,8 @@ def weights() -> str:
 
 def serve() -> None:
     """Serve until the standard input ends: what the child process runs."""
+    # The terminal's Ctrl-C reaches it too: who asked for it decides when it ends, after the last call.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     xllamacpp = load("xllamacpp", extra="local-llm", purpose="the local model")
     given = json.loads(sys.argv[1])
     parameters = xllamacpp.CommonParams()

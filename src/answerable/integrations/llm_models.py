@@ -6,8 +6,7 @@ import os
 import re
 import threading
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from contextvars import ContextVar
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -18,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from answerable.errors import UsageError, did_you_mean
 from answerable.failures.fault import Fault, Faulted
+from answerable.integrations.llm_wire import looking, sending
 from answerable.integrations.tables_core import load
 
 # Where a provider is, if nobody says otherwise. Given to the client too: an environment variable must not
@@ -47,7 +47,8 @@ class Source:
     """Where answers come from.
 
     given: the pydantic-ai id or Model as declared. prefix: a provider of pydantic-ai, or None for any
-    OpenAI-compatible URL. name: the bare model id. api_key: a reference ("env:NAME"), never a key.
+    OpenAI-compatible URL. name: the bare model id. api_key: a reference ("env:NAME"), never a key. called:
+    what the provider at the URL is called.
     """
 
     given: Any
@@ -55,6 +56,7 @@ class Source:
     name: str
     url: str | None = None
     api_key: str | None = None
+    called: str | None = None
 
     @property
     def id(self) -> str:
@@ -63,12 +65,24 @@ class Source:
 
     @property
     def destination(self) -> str:
-        """The host that gets the data, as far as it is known; else the provider's name."""
+        """The host that gets the data, as far as it is known; else the provider's name.
+
+        This machine without the port: a server here may get another one each time, and stays the same.
+        """
         if isinstance(self.given, str):
             base = self.url or HOSTS.get(self.family)
         else:
             base = getattr(self.given, "base_url", None)
-        return (base and urlsplit(str(base)).netloc) or self.family or self.name
+        host = _steady(urlsplit(str(base)).netloc) if base else ""
+        return host or self.family or self.name.replace("/", "-")
+
+    @property
+    def place(self) -> str | None:
+        """The URL as digests hold it: that of this machine without its port."""
+        if self.url is None:
+            return None
+        parts = urlsplit(self.url)
+        return parts._replace(netloc=_steady(parts.netloc)).geturl()
 
     @property
     def family(self) -> str:
@@ -78,7 +92,7 @@ class Source:
     @property
     def provider(self) -> str:
         """The provider as breakers and records name it: an address of one's own is its own provider."""
-        return self.destination if self.url else self.family
+        return self.called or (self.destination if self.url else self.family)
 
     @property
     def local(self) -> bool:
@@ -136,6 +150,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _steady(netloc: str) -> str:
+    if not is_loopback(netloc):
+        return netloc
+    host = urlsplit(f"//{netloc}").hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
 def _of_object(model: Any, *, url: str | None, api_key: str | None) -> Source:
     name, system = getattr(model, "model_name", None), getattr(model, "system", None)
     if not isinstance(name, str) or not isinstance(system, str) or not hasattr(model, "request"):
@@ -163,6 +184,39 @@ def _family(prefix: str) -> str:
     return prefix
 
 
+def _check_extra(source: Source) -> None:
+    """Check that the whole extra is there, not only a part that another package brought."""
+    wanted = ["pydantic_ai", "httpx2", "genai_prices"]
+    if isinstance(source.given, str) and source.prefix is None:
+        wanted.append("openai")
+    for package in wanted:
+        if find_spec(package) is None:
+            raise _not_there(package)
+
+
+def _not_there(package: str) -> UsageError:
+    return UsageError(
+        f"an llm decider needs the package {package!r}, which is not installed",
+        next_step='pip install "answerable[llm]"',
+    )
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Check that pydantic-ai knows these settings. Raises UsageError with what was probably meant.
+
+    Those of one provider begin with its name; what its interface takes besides goes into `extra_body`.
+    """
+    kind = load("pydantic_ai.settings", extra="llm", purpose="an llm decider").ModelSettings
+    known = kind.__required_keys__ | kind.__optional_keys__
+    prefixes = {"decision", *(name.replace("-", "_") for name in _providers())}
+    for name in settings:
+        if name not in known and not any(name.startswith(f"{prefix}_") for prefix in prefixes):
+            raise UsageError(
+                f"the settings hold {name!r}, which pydantic-ai does not know",
+                next_step=f'{did_you_mean(name, known)} what only the interface knows goes into "extra_body"',
+            )
+
+
 def _check_package(family: str) -> None:
     package = _PACKAGES.get(family)
     if package is None:
@@ -171,6 +225,8 @@ def _check_package(family: str) -> None:
         there = find_spec(package) is not None
     except ModuleNotFoundError:  # its parent package is missing
         there = False
+    if not there and package == "openai":
+        raise _not_there(package)
     if not there:
         raise UsageError(
             f"models of {family} need the package {package!r}, which is not installed",
@@ -217,36 +273,14 @@ def read_key(reference: str | None) -> str | None:
             key = Path(rest).expanduser().read_text("utf-8")
         except (OSError, UnicodeDecodeError):
             key = ""
-    if not key.strip():
+    key = key.strip()
+    if not key:
         raise Faulted(Fault(category="auth", reason=f"there is no key at {reference}"))
-    return key.strip()
-
-
-@dataclass(slots=True)
-class Seen:
-    """What came back over the wire for one request. body: the bytes, up to SEEN_BYTES."""
-
-    status: int | None = None
-    request_id: str | None = None
-    content_type: str = ""
-    body: bytes = b""
-    whole: bool = False  # the body arrived to its end
-
-
-SEEN_BYTES = 1 << 20
-seen_now: ContextVar[Seen | None] = ContextVar("seen_now", default=None)
-
-
-async def _look(response: Any) -> None:
-    """Note what a response holds before any client library has interpreted it."""
-    seen = seen_now.get()
-    if seen is None:
-        return
-    headers = response.headers
-    seen.status, seen.content_type = response.status_code, headers.get("content-type", "")
-    seen.request_id = headers.get("x-request-id") or headers.get("request-id")
-    seen.body = (await response.aread())[:SEEN_BYTES]
-    seen.whole = True
+    if not (key.isascii() and key.isprintable()):  # a client's own error would show it
+        raise Faulted(
+            Fault(category="auth", reason=f"the key at {reference} holds characters that no header may carry")
+        )
+    return key
 
 
 @dataclass(slots=True)
@@ -255,14 +289,6 @@ class _Held:
     client: Any  # ours, or None where the provider makes its own
     key: str | None
     users: int = 0
-    entered: bool = False
-
-    async def close(self) -> None:
-        try:
-            await self.model.__aexit__(None, None, None)
-        finally:
-            if self.client is not None:
-                await self.client.aclose()
 
 
 @dataclass(slots=True)
@@ -280,13 +306,29 @@ class Models:
         """Import what a call needs (about a second), so that no case's time is spent on it.
 
         On this thread: an import that goes on in another one while a server forks never ends in its child.
+        Raises UsageError with the pip command if a package is missing or cannot be imported.
         """
-        with suppress(Exception):  # what is wrong is told by the call, as a fault
+        _check_extra(self.source)
+        try:
             _make(self.source, _NO_KEY)
+        except ImportError as exc:
+            raise UsageError(
+                f"an llm decider cannot be loaded: {type(exc).__name__}: {exc}",
+                next_step='pip install --upgrade "answerable[llm]"',
+            ) from exc
+        except Exception:  # what else is wrong is told by the call, as a fault
+            return
 
     @asynccontextmanager
-    async def model(self) -> AsyncIterator[Any]:
-        """Yield the pydantic-ai Model for this loop. Raises Faulted (auth) without a key."""
+    async def model(self) -> AsyncIterator[tuple[Any, str | None]]:
+        """Yield the pydantic-ai Model for this loop, and the key it uses. Raises Faulted (auth) without one.
+
+        Each call enters the model for itself: its provider counts, and closes what it made after the last.
+        """
+        if not isinstance(self.source.given, str):
+            async with self.source.given as model:
+                yield model, _key_of(model)
+            return
         loop = asyncio.get_running_loop()
         key = read_key(self.source.api_key)
         held = self._held.get(loop)
@@ -295,16 +337,21 @@ class Models:
             held = self._held[loop] = _Held(model, client, key)
         held.users += 1
         try:
-            if not held.entered:
-                held.entered = True
-                await held.model.__aenter__()
-            yield held.model
+            async with held.model:
+                yield held.model, key or _key_of(held.model)
         finally:
             held.users -= 1
             if not held.users:
                 if self._held.get(loop) is held:
                     del self._held[loop]
-                await held.close()
+                if held.client is not None:
+                    await held.client.aclose()
+
+
+def _key_of(model: Any) -> str | None:
+    """Return the key of a model that brought its own, as far as its client shows it."""
+    key = getattr(getattr(model, "client", None), "api_key", None)
+    return key if isinstance(key, str) and key != _NO_KEY else None
 
 
 def _make(source: Source, key: str | None) -> tuple[Any, Any]:
@@ -315,7 +362,7 @@ def _make(source: Source, key: str | None) -> tuple[Any, Any]:
     if source.prefix is None:
         chat = load("pydantic_ai.models.openai", extra="llm", purpose="an llm decider")
         compatible = load("pydantic_ai.providers.openai_compatible", extra="llm", purpose="an llm decider")
-        client = _client(source)
+        client = _client(source, key)
         provider = compatible.OpenAICompatibleProvider(
             source.destination, base_url=source.url, api_key=key or _NO_KEY, http_client=client
         )
@@ -348,7 +395,7 @@ def _provider(source: Source, name: str, key: str | None) -> tuple[Any, Any]:
     if "httpx2" in str(known.get("http_client", "")) or "_OpenAIHTTPClient" in str(
         known.get("http_client", "")
     ):
-        client = given["http_client"] = _client(source)
+        client = given["http_client"] = _client(source, key)
     user_error = load("pydantic_ai.exceptions", extra="llm", purpose="an llm decider").UserError
     try:
         return kind(**given), client
@@ -362,11 +409,11 @@ _tls_lock = threading.Lock()
 _tls: list[Any] = []
 
 
-def _client(source: Source) -> Any:
+def _client(source: Source, key: str | None) -> Any:
     """Return a new HTTP client. The TLS context is shared: reading the root certificates takes 20 ms.
 
     It follows no redirect, which could lead elsewhere than the record says, and a call to this machine
-    takes no proxy that the environment names.
+    takes no proxy that the environment names. Bodies are bounded, and so are the headers that leave.
     """
     httpx2 = load("httpx2", extra="llm", purpose="an llm decider")
     with _tls_lock:
@@ -378,5 +425,8 @@ def _client(source: Source) -> Any:
         trust_env=not source.local,
         timeout=httpx2.Timeout(600.0, connect=10.0),
         limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100),
-        event_hooks={"response": [_look]},
+        event_hooks={
+            "request": [sending(source.family, key=key, placeholder=_NO_KEY, own=source.url is not None)],
+            "response": [looking(None if key == _NO_KEY else key)],
+        },
     )

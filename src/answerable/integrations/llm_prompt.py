@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from unicodedata import category, combining
 
 from answerable.decisions.decider import Asked
 from answerable.decisions.fields import Field
@@ -17,6 +18,7 @@ REPLY_CHARS = 4000  # of a bad reply that is shown again: a repair must not grow
 REASON_CHARS = 1000
 MARK = " [... cut here]"
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
+_JOINER = "\u200d"  # joins emoji to one
 _CLOSING = re.compile(r"<(?=/data)", re.IGNORECASE)
 _OPEN_END = r"<\\"  # "<\/" is the same text to a JSON reader
 _GUARD = (
@@ -89,16 +91,32 @@ class Wording:
             text = _at(view, path)
             if not isinstance(text, str) or prompt.tokens <= room:
                 continue
-            excess = (prompt.tokens - room) * BYTES_PER_TOKEN + len(MARK)
-            head = text.encode()[: max(0, len(text.encode()) - excess)].decode(errors="ignore")
-            if len(head) + len(MARK) >= len(text):
+            head = self._head(view, path, text, tail, room)
+            shorter = _with(view, path, head + MARK)
+            cut = self._made(shorter, tail)
+            if cut.tokens >= prompt.tokens:
                 continue
-            view = _with(view, path, head + MARK)
+            view, prompt = shorter, cut
             told.append(f"cut {'.'.join(path)} from {len(text):,} to {len(head):,} characters")
-            prompt = self._made(view, tail)
         if prompt.tokens > room:
             raise NoRoom
         return replace(prompt, cut=tuple(told))
+
+    def _head(
+        self, view: Any, path: tuple[str, ...], text: str, tail: tuple[tuple[str, str], ...], room: int
+    ) -> str:
+        """Return the longest head of a field with which the prompt fits, or "": tried, not counted.
+
+        How long a character is depends on how it is written, and a field may stand in several places.
+        """
+        fits, over = 0, min(len(text), max(1, room) * BYTES_PER_TOKEN + 1)  # no character is under a byte
+        while over - fits > 1:
+            half = (fits + over) // 2
+            if self._made(_with(view, path, text[:half] + MARK), tail).tokens <= room:
+                fits = half
+            else:
+                over = half
+        return text[: _boundary(text, fits)]
 
     def _emptied(self, view: Any) -> Any:
         for path in self.trims:
@@ -147,13 +165,34 @@ def wording(text: str, asked: Asked, examples: Sequence[tuple[Any, str]] = ()) -
                 f"the instructions name {{{name}}}, which is no input field of {asked.name}",
                 next_step=did_you_mean(name, [*known, "question"]),
             )
-    trims = sorted(_trims(asked.input_fields))
+    _check_trims(asked)
+    sent = placeholders(text) - {"question"}
+    trims = sorted((order, path) for order, path in _trims(asked.input_fields) if not sent or path[0] in sent)
     return Wording(
         text=text,
         question=asked.question,
         trims=tuple(path for _, path in trims),
         examples=tuple(examples),
     )
+
+
+def _check_trims(asked: Asked) -> None:
+    """Check that what may be cut is text that can be found. Raises UsageError."""
+    for field, inside in _marked(asked.input_fields):
+        if inside or field.kind not in ("text", "key"):
+            raise UsageError(
+                f"{asked.name}: {field.path} is marked Trim, and is "
+                + ("inside a list" if inside else f"a {field.kind} and no text"),
+                next_step="mark a text that stands alone; join the texts of a list to one field",
+            )
+
+
+def _marked(fields: Sequence[Field], inside: bool = False) -> Iterator[tuple[Field, bool]]:
+    """Yield the fields with a Trim mark, and whether each is a part of a list."""
+    for field in fields:
+        if any(word.startswith("Trim:") for word in field.classes):
+            yield field, inside
+        yield from _marked(field.fields, inside or field.kind != "record")
 
 
 def _trims(fields: Sequence[Field]) -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -180,6 +219,19 @@ def _data(value: Any, name: str | None = None) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     opening = "<data>" if name is None else f'<data name="{name}">'
     return f"{opening}\n{_CLOSING.sub(_OPEN_END, text)}\n</data>"
+
+
+def _boundary(text: str, end: int) -> int:
+    """Return a place at or a little before `end` where no sign made of several characters is cut in two."""
+    for place in range(end, max(0, end - 32), -1):
+        if place >= len(text) or not (_joins(text[place]) or text[place - 1] == _JOINER):
+            return place
+    return end
+
+
+def _joins(char: str) -> bool:
+    """Say whether a character belongs to the one before it."""
+    return bool(combining(char)) or char == _JOINER or category(char) in ("Mn", "Me", "Sk")
 
 
 def _at(view: Any, path: tuple[str, ...]) -> Any:

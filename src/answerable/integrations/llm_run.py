@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,18 +11,30 @@ from answerable.decisions.case import Case
 from answerable.decisions.decider import Asked
 from answerable.encoding import MICRO
 from answerable.failures.fault import Fault, Faulted
-from answerable.failures.masking import MASK, masked
+from answerable.failures.masking import masked
 from answerable.failures.remote import Price
 from answerable.failures.translate import fault_of
 from answerable.integrations.llm_beliefs import beliefs_of, recovered
-from answerable.integrations.llm_models import Models, Seen, Source, read_key, seen_now
+from answerable.integrations.llm_models import Models, Source
 from answerable.integrations.llm_output import BadReply, Shape, open_names, read_reply, shape_of
 from answerable.integrations.llm_prices import listed_cost, listed_window, response_cost
 from answerable.integrations.llm_prompt import NoRoom, Prompt, Wording
 from answerable.integrations.llm_tools import RESULT_BYTES, BadCall, Tool
+from answerable.integrations.llm_wire import (
+    Seen,
+    clean,
+    count,
+    ended,
+    request_id,
+    safe,
+    seen_now,
+    strange_reply,
+    without_key,
+)
 
 OUTPUT_TOOL = "final_result"
 MAX_TOKENS = 1024  # of a reply, unless the settings say otherwise: without it no call has an upper bound
+_MOST_COST = 1 << 61  # what a record can hold
 OVERHEAD_TOKENS = 512  # of chat templates and what a provider adds to a request
 
 
@@ -68,7 +79,9 @@ class Asking:
             prompt, shape = self.prompt(case), self.shape(case)
         except NoRoom:
             return Usage()  # no call will be made
-        once = prompt.size + len(json.dumps(shape.schema).encode()) + OVERHEAD_TOKENS
+        # The question stands beside the schema too, in every form in which one is sent.
+        beside = f"{self.asked.question}{self.asked.output.__name__}"
+        once = prompt.size + self.schema_size(shape.names) + len(beside.encode()) + OVERHEAD_TOKENS
         tokens_out = self.max_tokens(case)
         if not self.spec.tools:
             tokens_in = once
@@ -102,7 +115,13 @@ class Asking:
 
     def shape(self, case: Case[Any]) -> Shape:
         """Return what is asked for: the fields nobody has settled yet."""
-        names = open_names(self.asked, case.answered)
+        return self._shape(open_names(self.asked, case.answered))
+
+    def schema_size(self, names: tuple[str, ...]) -> int:
+        """Return the bytes of the JSON schema of these fields. Raises what pydantic raises without one."""
+        return len(json.dumps(self._shape(names).schema).encode())
+
+    def _shape(self, names: tuple[str, ...]) -> Shape:
         if names not in self._shapes:
             reason = self.spec.reason and not self.spec.source.decides
             self._shapes[names] = shape_of(self.asked.output, names, reason=reason)
@@ -136,6 +155,7 @@ class Attempt:
     cost: int = 0
     failed_tools: int = 0
     model_name: str | None = None
+    key: str | None = None  # the one that the calls use: it must not come back in a record
     body: bytes | str | None = None  # of the last reply that could not be read
 
     def __post_init__(self) -> None:
@@ -156,7 +176,7 @@ class Attempt:
             raise self._fault(
                 "context-overflow", "the input is too large, and nothing more of it may be cut"
             ) from None
-        async with self.spec.models.model() as model:
+        async with self.spec.models.model() as (model, self.key):
             if self.spec.source.decides:
                 return await self._decided(model, prompt)
             return await self._answered(model, prompt)
@@ -184,7 +204,7 @@ class Attempt:
             values,
             reason=(reason,) if reason else (),
             usage=self._usage(),
-            calls=self.calls,
+            calls=safe(self.calls, self.key),
             cut=prompt.cut,
         )
 
@@ -193,10 +213,11 @@ class Attempt:
         asked, measured = self.asking.asked, self.spec.measured
         told = [{"role": role, "content": text} for role, text in prompt.messages]
         withheld: dict[str, str] = {}
+        threshold = float(self.spec.settings.get("decision_boolean_threshold", 0.5))
         try:
             response = await self._request(model, _messages(prompt), self._parameters(model), told)
         except Faulted as exc:
-            found = recovered(asked, self.body, measured=measured)
+            found = recovered(asked, self.body, measured=measured, threshold=threshold)
             if found is None:
                 raise
             values = {n: v for n, v in found.values.items() if n in self.shape.names}
@@ -206,19 +227,20 @@ class Attempt:
             if not values:
                 raise self._fault("refusal", "the model would not answer", billed=True) from exc
         else:
-            part = next(p for p in response.parts if p.part_kind == "tool-call")
+            part = next((p for p in response.parts if p.part_kind == "tool-call"), None)
+            if part is None:
+                raise self._fault("empty", billed=True)
             try:
-                values, _ = read_reply(self.shape, asked, part.args_as_json_str(), self.case.answered)
+                values, _ = read_reply(self.shape, asked, _arguments(part), self.case.answered)
             except BadReply as bad:
                 raise self._fault(bad.category, str(bad), billed=True) from bad
-            threshold = float(self.spec.settings.get("decision_boolean_threshold", 0.5))
             details = response.provider_details or {}
             beliefs = beliefs_of(asked, values, details, measured=measured, threshold=threshold)
         return Answer(
             values,
             beliefs={n: b for n, b in beliefs.items() if n in values},
             usage=self._usage(),
-            calls=self.calls,
+            calls=safe(self.calls, self.key),
             withheld={n: c for n, c in withheld.items() if n in self.shape.names},
             cut=prompt.cut,
         )
@@ -286,16 +308,21 @@ class Attempt:
         finally:
             seen_now.reset(token)
         self._note(call, started, seen)
-        usage, finish = response.usage, response.finish_reason
-        call |= {"reply": _reply(response), "finish": finish}
-        call |= {"tokens_in": usage.input_tokens, "tokens_out": usage.output_tokens}
-        self._count(usage.input_tokens, usage.output_tokens, response.model_name, response)
-        self._judge(response)
-        return response
+        read, sound = _cleaned(response)
+        usage = response.usage
+        tokens = count(usage.input_tokens), count(usage.output_tokens)
+        call |= {"reply": _reply(read), "finish": response.finish_reason}
+        call |= {"tokens_in": tokens[0], "tokens_out": tokens[1]}
+        self._count(*tokens, response.model_name, response)
+        self._judge(read, seen)
+        if not sound:
+            told = "the reply holds a lone surrogate, which is not valid Unicode text"
+            raise self._fault("invalid", told, reply=_reply(read), billed=True)
+        return read
 
     def _note(self, call: dict[str, Any], started: float, seen: Seen | None = None) -> None:
         call["latency_us"] = round((self.case.clock() - started) * MICRO)
-        if seen is not None and seen.request_id:
+        if seen is not None and seen.request_id is not None:
             call["request_id"] = seen.request_id
         self.calls.append(call)
 
@@ -304,43 +331,53 @@ class Attempt:
         strange = strange_reply(exc, seen)
         self.body = seen.body or getattr(exc, "body", None)
         if seen.status is not None and seen.status < 300:  # another body may repeat a part of the key
-            call["reply"] = self._without_key(masked(seen.body.decode("utf-8", "replace")))
+            call["reply"] = masked(without_key(seen.body.decode("utf-8", "replace"), self.key))
         source = self.spec.source
         if strange is not None:
-            return self._fault(strange[0], strange[1], billed=True)
+            stopped = ended(seen, None, empty=True) if strange[0] == "empty" else None
+            return self._fault(*(stopped or strange), billed=True)
         if type(exc).__name__ == "UserError":  # pydantic-ai: the request cannot be made like this
-            return self._fault("rejected", masked(" ".join(str(exc).split())[:300]))
+            return self._fault("rejected", masked(clean(" ".join(str(exc).split())[:300])))
         fault = fault_of(exc, provider=source.provider, model=source.name)
-        fault = replace(fault, reason=self._without_key(fault.reason))
-        return Faulted(fault, calls=self.calls, usage=self._usage())
+        if fault.category == "empty" and (stopped := ended(seen, None, empty=True)) is not None:
+            return self._fault(*stopped, billed=True)
+        names = ("reason", "code", "suggestion", "reply")
+        told: dict[str, Any] = {n: safe(getattr(fault, n), self.key) for n in names}
+        fault = replace(fault, **told, request_id=request_id(fault.request_id, self.key))
+        return Faulted(fault, calls=safe(self.calls, self.key), usage=self._usage())
 
-    def _without_key(self, text: str) -> str:
-        """Return a provider's words without the key, should they repeat it in a form that looks like none."""
-        with suppress(Faulted):
-            key = read_key(self.spec.source.api_key)
-            return text.replace(key, MASK) if key else text
-        return text
-
-    def _judge(self, response: Any) -> None:
+    def _judge(self, response: Any, seen: Seen) -> None:
         """Raise Faulted for a response that must not be read, however good it looks."""
         details = response.provider_details or {}
-        if details.get("refusal") or details.get("finish_reason") == "refusal":
+        if details.get("refusal"):
             raise self._fault("refusal", billed=True)
-        if response.finish_reason == "content_filter":
-            raise self._fault("content-filter", billed=True)
-        if response.finish_reason == "length":
-            limit = self.asking.max_tokens(self.case)
-            raise self._fault("truncated", f"the reply was cut off at {limit:,} tokens", billed=True)
+        if (strange := strange_reply(None, seen)) is not None:
+            raise self._fault(*strange, billed=True)
+        finish = response.finish_reason
+        known = finish if finish in ("content_filter", "length", "error") else None
+        empty = not any(p.part_kind in ("text", "tool-call") for p in response.parts) or not _reply(response)
+        stopped = ended(seen, known or details.get("finish_reason"), empty=empty)
+        if stopped is None or (self.spec.source.decides and known is None):
+            return
+        category, reason = stopped
+        if category == "truncated":
+            reason = f"the reply was cut off at {self.asking.max_tokens(self.case):,} tokens"
+        raise self._fault(category, reason, billed=True)
 
     def _read(self, response: Any) -> tuple[str, list[Any]]:
         """Return the text of a reply, and the tools it wants to use before it replies."""
         made = [p for p in response.parts if p.part_kind == "tool-call"]
-        for part in made:
-            if part.tool_name == OUTPUT_TOOL:
-                return part.args_as_json_str(), []
+        final = [part for part in made if part.tool_name == OUTPUT_TOOL]
+        if len(final) == 1:
+            return _arguments(final[0]), []
         text = "".join(p.content for p in response.parts if p.part_kind == "text")
         if not made and not text.strip():
             raise self._fault("empty", billed=True)
+        if final or (made and not self.spec.tools):
+            told = f"the reply calls {OUTPUT_TOOL} more than once" if final else "the reply calls a tool"
+            raise self._fault(
+                "invalid", f"{told}, and one answer is wanted", reply=_reply(response), billed=True
+            )
         return text, made
 
     async def _used(self, use: Any) -> Any:
@@ -348,7 +385,7 @@ class Attempt:
         from pydantic_ai.messages import ToolReturnPart
 
         self._within_calls()
-        arguments, started = use.args_as_json_str(), self.case.clock()
+        arguments, started = _arguments(use), self.case.clock()
         tool = next((t for t in self.spec.tools if t.name == use.tool_name), None)
         call: dict[str, Any] = {"kind": "tool", "name": use.tool_name, "arguments": arguments}
         try:
@@ -372,7 +409,6 @@ class Attempt:
             raise self._fault("budget", f"it made {len(self.calls)} calls, and max_calls allows no more")
 
     def _count(self, tokens_in: int, tokens_out: int, model: str | None, response: Any) -> None:
-        tokens_in, tokens_out = max(0, tokens_in), max(0, tokens_out)
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
         self.model_name = model or self.model_name
@@ -382,10 +418,11 @@ class Attempt:
             cost = response_cost(response)  # knows what came from the provider's cache
         if cost is None:
             cost = self.asking.cost(tokens_in, tokens_out)
-        self.cost += cost or 0
+        self.cost = min(_MOST_COST, self.cost + (cost or 0))
 
     def _usage(self) -> Usage:
-        name = self.model_name if self.model_name and self.model_name.isprintable() else None
+        name = without_key(self.model_name, self.key) if self.model_name else None
+        name = name if name and name.isprintable() else None
         return Usage(
             cost=self.cost,
             tokens_in=self.tokens_in,
@@ -404,43 +441,8 @@ class Attempt:
             request_id=last,
             **more,
         )
-        return Faulted(fault, calls=self.calls, usage=self._usage())
-
-
-def strange_reply(exc: Exception, seen: Seen) -> tuple[str, str] | None:
-    """Return category and reason for a reply of status 200 that is none; None where it is something else."""
-    if any(type(link).__name__ == "DecodingError" for link in _chain(exc)):
-        return "garbled", "the reply's compression is broken"
-    if seen.status is not None and 300 <= seen.status < 400:
-        return "garbled", "the address redirects elsewhere"
-    if seen.status is None or not 200 <= seen.status < 300 or not seen.whole:
-        return None
-    try:
-        data = json.loads(seen.body)
-    except ValueError:
-        kind = seen.content_type.partition(";")[0] or "no content type"
-        return "garbled", f"the reply is no JSON ({kind})"
-    if isinstance(data, dict) and "error" in data and data["error"]:
-        return None
-    if not isinstance(data, dict):
-        return "garbled", "the reply is no JSON object"
-    if "choices" in data:
-        choices = data["choices"]
-        first = choices[0] if isinstance(choices, list) and choices else None
-        if not isinstance(first, dict) or first.get("message") is None:
-            return "empty", "the reply holds no message"
-    name = type(exc).__name__
-    if name in ("UnexpectedModelBehavior", "IndexError", "AttributeError", "TypeError", "KeyError"):
-        return "garbled", "the reply is not what the provider's interface sends"
-    return None
-
-
-def _chain(exc: BaseException | None) -> Sequence[BaseException]:
-    found: list[BaseException] = []
-    while exc is not None and len(found) < 10:
-        found.append(exc)
-        exc = exc.__cause__ or exc.__context__
-    return found
+        told = {n: safe(getattr(fault, n), self.key) for n in ("reason", "reply")}
+        return Faulted(replace(fault, **told), calls=safe(self.calls, self.key), usage=self._usage())
 
 
 def _messages(prompt: Prompt) -> list[Any]:
@@ -461,9 +463,30 @@ def _reply(response: Any) -> str:
         if part.part_kind == "text":
             told.append(part.content)
         elif part.part_kind == "tool-call":
-            made = part.args_as_json_str()
+            made = _arguments(part)
             told.append(made if part.tool_name == OUTPUT_TOOL else f"{part.tool_name}({made})")
         elif part.part_kind == "thinking":
             continue
     refusal = (response.provider_details or {}).get("refusal")
     return "\n".join(told) or (str(refusal) if refusal else "")
+
+
+def _arguments(part: Any) -> str:
+    """Return the arguments of a call as JSON text; text that is none stays as it came."""
+    given = part.args
+    if given is None or isinstance(given, str):
+        return given or "{}"
+    return json.dumps(given, ensure_ascii=False, default=str)
+
+
+def _cleaned(response: Any) -> tuple[Any, bool]:
+    """Return a response in valid Unicode, and whether it was that before."""
+    sound, parts = True, []
+    for part in response.parts:
+        kept = {n: getattr(part, n, None) for n in ("content", "tool_name", "args", "tool_call_id")}
+        held = {name: value for name, value in kept.items() if isinstance(value, str | dict)}
+        made = safe(held, None)
+        sound = sound and made == held
+        parts.append(part if made == held else replace(part, **made))
+    details = response.provider_details
+    return replace(response, parts=parts, provider_details=safe(details, None) if details else details), sound

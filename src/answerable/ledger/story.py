@@ -1,22 +1,26 @@
 """Tells a case to a person, an operator or an auditor, from the `why` data alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from textwrap import wrap
 from typing import Any, Literal
 
-from answerable.failures.messages import next_step, sentences_for_person
+from answerable.failures.messages import awaited, next_step, outside, sentences_for_person, spent
 from answerable.wording import (
     cause,
+    consumed,
     degraded_by,
     items,
     lasted,
+    line,
     money,
     printable,
     repeated,
     short,
+    spoken_values,
     values,
     when,
     who,
+    with_times,
 )
 
 Reader = Literal["person", "operator", "auditor"]
@@ -42,6 +46,8 @@ def summary(why: Mapping[str, Any]) -> str:
         sentences.append(f"Later {truth['source']} reported {values(truth['fields'])}: {verdict}.")
     if why["status"] == "escalated" and why["due"]:
         sentences.append(f"A person has until {when(why['due'])}.")
+    if why["fault"] == "interrupted":
+        sentences += _left(why)
     return printable(" ".join(sentences))
 
 
@@ -50,7 +56,19 @@ def tell(why: Mapping[str, Any], reader: Reader, *, width: int = 100) -> str:
     lines = [*(_for_person(why) if reader == "person" else _for_operator(why, width))]
     if reader == "auditor":
         lines += ["", *_for_auditor(why)]
-    return "\n".join(map(printable, lines))
+    return "\n".join(_within(map(printable, lines), width))
+
+
+def _within(lines: Iterable[str], width: int) -> Iterator[str]:
+    """Wrap lines that are too long, further in than they begin; a word that is longer stays whole."""
+    for told in lines:
+        inside = len(told) - len(told.lstrip())
+        if len(told) <= width or not inside:  # a person's sentences are lines of a letter; so is the head
+            yield told
+            continue
+        indent = " " * (inside + 2)
+        whole = wrap(told, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        yield from whole
 
 
 def _for_person(why: Mapping[str, Any]) -> Iterator[str]:
@@ -79,15 +97,17 @@ def _for_operator(why: Mapping[str, Any], width: int) -> Iterator[str]:
         took = lasted(attempt.get("latency_us", 0))
         yield f"  {number}. {attempt['decider']}: {_result(attempt)} in {took}"
         if attempt.get("reason"):
-            yield f"     {short(attempt['reason'])}"
-        yield from (f"     {line}" for line in (*_along(attempt), *_sure(attempt)))
+            yield f"     {_reason(attempt)}"
+        yield from (f"     {told}" for told in (*_along(attempt, why["currency"]), *_sure(attempt)))
     yield "What came out"
     yield f"  {why['status']}" + (f": {values(why['output'])}" if why["output"] else "")
+    if used := spent(why):
+        yield f"  {used}"
     if why["status"] != "answered" and why["proposal"]:
         yield f"  best proposal: {values(why['proposal'])}"
     if why["status"] != "answered" or why["degraded"]:
         yield f"  next: {next_step(why)}"
-    yield from (f"  {line}" for line in _afterwards(why))
+    yield from (f"  {told}" for told in _afterwards(why))
     yield f"  proof: {_proof(why['proof'])}"
 
 
@@ -102,6 +122,9 @@ def _for_auditor(why: Mapping[str, Any]) -> Iterator[str]:
         yield f"  stakes: severity {stakes['severity']}, a wrong field costs {wrong}, a review {review}"
     for name, value in sorted(why["versions"].items()):
         yield f"  {name}: {value}"
+    if why.get("destinations"):
+        classes = ", ".join(why.get("classes") or ()) or "none declared"
+        yield f"  could be sent to: {', '.join(why['destinations'])}; data classes: {classes}"
     for attempt in why["attempts"]:
         if attempt.get("expected_cost") is not None:
             cost = money(attempt["expected_cost"], why["currency"])
@@ -113,20 +136,39 @@ def _for_auditor(why: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _ending(why: Mapping[str, Any]) -> str:
+    reason = with_times(line(why["reason"])).rstrip(".")
     if why["status"] == "answered":
         because = [r for r in why["reasons"] if r]
         settled = [a for a in why["attempts"] if a.get("settled")]
         if len(settled) > 1 and not why["reviews"]:
             parts = "; ".join(_share(attempt) for attempt in settled)
-            return f"The answer was {values(why['output'])}. {parts}."
+            return f"The answer was {spoken_values(why['output'])}. {parts}."
         how = f": {'; '.join(because).rstrip('.')}" if because else ""
         sure = "" if why["confidence"] in (None, 1.0) else f", {why['confidence']:.0%} sure"
-        return f"The answer was {values(why['output'])}, given by {who(why['decider'])}{sure}{how}."
+        return f"The answer was {spoken_values(why['output'])}, given by {who(why['decider'])}{sure}{how}."
     if why["status"] == "escalated":
-        return f"It was passed to a person: {why['reason'].rstrip('.')}."
+        to = "It was passed to a person" if awaited(why) else "It was not decided and waits for nobody"
+        return f"{to}: {reason}."
     if why["status"] == "refused":
-        return f"It was refused: {why['reason'].rstrip('.')}."
-    return f"No decider could answer it: {why['reason'].rstrip('.')}."
+        return f"It was refused: {reason}."
+    return f"No decider could answer it: {reason}."
+
+
+def _left(why: Mapping[str, Any]) -> Iterator[str]:
+    """Say what was about to leave when the process ended, and what that is held to have cost."""
+    opened = next((other for other in why["links"] if other["kind"] == "opened"), None)
+    if opened is not None:
+        to = " or ".join(why.get("destinations") or ()) or "somebody outside"
+        yield f"On {when(opened['at'])} it was opened to call {to}; it has not come back."
+    tokens = why.get("tokens") or {}
+    most = [
+        money(why["cost"], why["currency"]) if why["cost"] else "",
+        f"{tokens['in']:,} tokens" if tokens.get("in") else "",
+    ]
+    if held := " and ".join(filter(None, most)):
+        yield f"Its budgets were settled at the most that its calls can have consumed: {held}."
+    else:
+        yield "No budget held anything for it, so what its calls have cost is not known."
 
 
 def _share(attempt: Mapping[str, Any]) -> str:
@@ -137,14 +179,20 @@ def _share(attempt: Mapping[str, Any]) -> str:
 
 def _passed_over(attempt: Mapping[str, Any]) -> str:
     name = who(attempt["decider"])
-    reason = f" ({attempt['reason'].rstrip('.')})" if attempt.get("reason") else ""
+    reason = f" ({_reason(attempt).rstrip('.')})" if attempt.get("reason") else ""
     verbs = {
         "abstained": "had nothing to say",
-        "rejected": "proposed " + values(attempt.get("output") or {}) + ", which was not accepted",
+        "rejected": "proposed " + spoken_values(attempt.get("output") or {}) + ", which was not accepted",
         "refused": "refused",
         "failed": "failed",
     }
     return f"{name} {verbs[attempt['result']]}{reason}"
+
+
+def _reason(attempt: Mapping[str, Any]) -> str:
+    """Return an attempt's reason, whole; times in it are as people say them where the words are ours."""
+    told = line(attempt["reason"])
+    return with_times(told) if attempt.get("fault") == "circuit-open" else told
 
 
 def _result(attempt: Mapping[str, Any]) -> str:
@@ -156,11 +204,15 @@ def _result(attempt: Mapping[str, Any]) -> str:
     return str(said)
 
 
-def _along(attempt: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what happened within an attempt: repeated calls, and what was cut or flagged."""
+def _along(attempt: Mapping[str, Any], currency: str) -> Iterator[str]:
+    """Yield what happened within an attempt: who was called, at what cost, how often; what was cut."""
+    usage = attempt.get("usage") or {}
+    used = consumed(usage.get("cost"), currency, usage.get("tokens_in"), usage.get("tokens_out"))
+    if told := "; ".join(filter(None, (outside(attempt), used))):
+        yield told
     if calls := repeated(attempt):
         yield calls
-    yield from (short(note) for note in attempt.get("notes", ()))
+    yield from map(line, attempt.get("notes", ()))
 
 
 def _sure(attempt: Mapping[str, Any]) -> Iterator[str]:
@@ -171,11 +223,11 @@ def _sure(attempt: Mapping[str, Any]) -> Iterator[str]:
         if belief["p"] is None:
             yield f"{what}: not measured"
             continue
-        line = f"{what}: {belief['p']:.0%} sure ({belief['measured']})"
+        told = f"{what}: {belief['p']:.0%} sure ({belief['measured']})"
         others = sorted(belief.get("distribution", []), key=lambda pair: -pair[1])[1:3]
         if others:
-            line += ", next " + ", ".join(f"{value} {p:.0%}" for value, p in others)
-        yield line
+            told += ", next " + ", ".join(f"{value} {p:.0%}" for value, p in others)
+        yield told
 
 
 def _afterwards(why: Mapping[str, Any]) -> Iterator[str]:
@@ -193,12 +245,12 @@ def _linked(other: Mapping[str, Any]) -> str:
     """Say what another entry that belongs to this case tells."""
     detail = other.get("detail") or {}
     if other["kind"] == "alert" and detail.get("what"):
-        return f"an operator was told: {short(detail['what'])}; next: {short(detail['next_step'])}"
+        return with_times(line(f"an operator was told: {detail['what']}; next: {detail['next_step']}"))
     if other["kind"] == "breaker":
         named = " ".join(str(detail[n]) for n in ("provider", "model") if detail.get(n)) or other.get("model")
         because = detail.get("why") or (cause(other["fault"]) if other.get("fault") else "")
         what = "go on again" if other.get("status") == "closed" else "were paused"
-        return f"calls to {named or 'a provider'} {what}{f': {short(because)}' if because else ''}"
+        return f"calls to {named or 'a provider'} {what}{f': {with_times(line(because))}' if because else ''}"
     if other["kind"] == "case":
         return f"a later case followed from it, record {other['record_id']}"
     return f"{other['kind']} {other['record_id']}"

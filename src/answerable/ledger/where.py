@@ -8,9 +8,10 @@
                 | FIELD "is" ["not"] "none"
 
 A VALUE is a word or is quoted ('a b', "a b"); `~` means "contains", with case. `latency` takes durations
-(200ms), `cost` money (0.05), `at` times (2026-11-22, 2026-11-22T10:00Z, 2d ago). A comparison with a missing
-value is false, and `not` of it true: every node of the SQL is TRUE or FALSE and never NULL, on SQLite,
-PostgreSQL and DuckDB.
+(200ms), `cost` money (0.05), `at` times (2026-11-22, 2026-11-22T10:00Z, 2d ago). `decider = words` finds
+every version of it, `decider = words@2` one; `degraded = timeout` finds "fault:timeout". A comparison with a
+missing value is false, and `not` of it true: every node of the SQL is TRUE or FALSE and never NULL, on
+SQLite, PostgreSQL and DuckDB.
 """
 
 import re
@@ -23,6 +24,7 @@ from typing import Any, Literal
 
 from answerable.encoding import MICRO, micros, money, seconds
 from answerable.errors import UsageError, did_you_mean
+from answerable.failures.fault import CATEGORIES
 from answerable.ledger.entry import KINDS
 
 Kind = Literal["text", "number", "duration", "money", "time"]
@@ -47,10 +49,17 @@ FIELDS: dict[str, tuple[str, Kind]] = {
 
 # Fields that hold one of these: another word can only be a slip, and would quietly find nothing.
 CHOICES: dict[str, tuple[str, ...]] = {
-    "status": ("answered", "escalated", "refused", "failed", "late"),
+    "status": (
+        *("answered", "escalated", "refused", "failed", "late"),
+        *("raised", "resolved"),  # alerts
+        *("open", "closed"),  # breakers
+    ),
     "kind": KINDS,
+    "fault": tuple(CATEGORIES),
+    "degraded": ("default", "expired", "input-cut", *CATEGORIES),  # a category with or without its "fault:"
 }
 
+_FAULT = "fault:"  # stands in `degraded` before the category of what went wrong
 MAX_TEXT = 4_000  # characters
 MAX_DEPTH = 50  # of parentheses and `not`
 
@@ -161,18 +170,19 @@ class _Parser:
                 f"no field is named {token.text!r} (position {at})",
                 next_step=did_you_mean(token.text, FIELDS),
             )
-        column, kind = FIELDS[token.text]
+        column, _ = FIELDS[token.text]
         if self._skip("is"):
             negated = self._skip("not")
             self._need("none")
             return f"({column} IS {'NOT ' if negated else ''}NULL)"
         if self._skip("in"):
-            return self._membership(column, kind, CHOICES.get(token.text, ()))
+            return self._membership(token.text)
         if self.ended or self._tokens[self._at].quoted or self._tokens[self._at].text not in _SYMBOLS:
             raise self.wrong(f"expected one of {' '.join(_SYMBOLS)} in is")
-        return self._compared(column, kind, CHOICES.get(token.text, ()))
+        return self._compared(token.text)
 
-    def _compared(self, column: str, kind: Kind, choices: tuple[str, ...]) -> str:
+    def _compared(self, field: str) -> str:
+        column, kind = FIELDS[field]
         operator = self._tokens[self._at].text
         # Databases order and fold text by their own rules, so text is only equal, different or contained.
         if kind == "text" and operator in ("<", "<=", ">", ">="):
@@ -181,25 +191,42 @@ class _Parser:
             raise self.wrong("only a text contains; use =, !=, <, <=, > or >=")
         self._next()
         start = self._at
-        value = self._value(kind, choices if operator != "~" else ())
+        value = self._value(kind, field if operator != "~" else "")
+        if operator in ("=", "!="):
+            same = self._same(field, value)
+            return f"({column} IS NOT NULL AND {f'NOT {same}' if operator == '!=' else same})"
         self.params.append(value)
         if operator != "~":
-            return f"({column} IS NOT NULL AND {column} {'<>' if operator == '!=' else operator} ?)"
+            return f"({column} IS NOT NULL AND {column} {operator} ?)"
         if not value:
             self._at = start
             raise self.wrong("every text contains the empty one; name some characters")
         return f"({column} IS NOT NULL AND replace({column}, ?, '') <> {column})"
 
-    def _membership(self, column: str, kind: Kind, choices: tuple[str, ...]) -> str:
+    def _membership(self, field: str) -> str:
+        column, kind = FIELDS[field]
         self._need("(")
-        values = [self._value(kind, choices)]
+        values = [self._value(kind, field)]
         while self._skip(","):
-            values.append(self._value(kind, choices))
+            values.append(self._value(kind, field))
         self._need(")")
-        self.params += values
-        return f"({column} IS NOT NULL AND {column} IN ({', '.join('?' * len(values))}))"
+        same = [self._same(field, value) for value in values]
+        return f"({column} IS NOT NULL AND ({' OR '.join(same)}))"
 
-    def _value(self, kind: Kind, choices: tuple[str, ...]) -> Any:
+    def _same(self, field: str, value: Any) -> str:
+        """Return SQL that says whether the field is `value`; its column must not be NULL."""
+        column, _ = FIELDS[field]
+        if field == "degraded" and value in CATEGORIES:
+            value = f"{_FAULT}{value}"
+        self.params.append(value)
+        if field != "decider" or "@" in value:
+            return f"({column} = ?)"
+        named = f"{value}@"  # every version; a person has none
+        self.params.append(named)
+        return f"({column} = ? OR substr({column}, 1, {len(named)}) = ?)"
+
+    def _value(self, kind: Kind, field: str) -> Any:
+        """Read a value. field: the one whose words it must be of, if it has some; "": none."""
         token = None if self.ended else self._tokens[self._at]
         if token is None or token.keyword or (not token.quoted and token.text in _MARKS):
             raise self.wrong("expected a value; put it in quotes if it is one of the words of this grammar")
@@ -214,10 +241,12 @@ class _Parser:
         if isinstance(value, int) and not _INT64[0] <= value <= _INT64[1]:
             self._at = start
             raise self.wrong(f"{token.text!r} is too large")
-        if choices and value not in choices:
+        choices = CHOICES.get(field)
+        word = value.removeprefix(_FAULT) if field == "degraded" else value
+        if choices is not None and (word not in choices or (word != value and word not in CATEGORIES)):
             raise UsageError(
-                f"{value!r} (position {token.at + 1}) is none of {', '.join(choices)}",
-                next_step=did_you_mean(value, choices),
+                f"{value!r} (position {token.at + 1}) is none of the words of {field}",
+                next_step=did_you_mean(word, choices),
             )
         return value
 

@@ -4,31 +4,31 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from answerable import formats
-from answerable.alerting import CLAIM
+from answerable.alerting import CLAIM, SILENCE, read_alert
 from answerable.encoding import MICRO, timestamp
 from answerable.errors import AnswerableError, HomeError
-from answerable.failures.alert import alert_of
-from answerable.failures.fault import CATEGORIES, Fault
+from answerable.failures.alert import STEPS
+from answerable.failures.fault import CATEGORIES
 from answerable.home import Home, may_become_home, open_home
 from answerable.ledger import sqlite
 from answerable.ledger.catalog import FOLDER as SEGMENTS
 from answerable.ledger.keys import Lookup, absent, load_signer
 from answerable.ledger.note import VerifierKey, open_note
 from answerable.ledger.seal import ENTRIES
-from answerable.state.alerts import UNDELIVERED
+from answerable.state.alerts import STANDING, UNDELIVERED
 from answerable.state.breakers import BREAKERS
 from answerable.state.roles import ROLES
 from answerable.upkeep.store import HEAD, Store
 from answerable.upkeep.stores import store_of
 from answerable.upkeep.work import JOBS
-from answerable.wording import printable
+from answerable.wording import lasted, printable, when, with_times
 
 State = Literal["ok", "warn", "fail"]
 
@@ -51,6 +51,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "llm": ("pydantic_ai",),
     "local-llm": ("pydantic_ai", "xllamacpp"),
 }
+SHOWN = 20  # alerts that stand
 FAILURES = 2  # the first state format that knows breakers, open cases and alerts
 
 
@@ -392,20 +393,39 @@ def _roles(patient: _Patient) -> Iterator[Check]:
     if _keyless(patient):
         return  # nothing is to be done in a copy that records nothing
     rows = {row[0]: row for row in patient.store.rows(ROLES)}
-    for job in JOBS:
-        name = f"role {job.name}"
-        step = "run `answerable work`, or `answerable work --once` from time to time"
-        if job.name not in rows:
-            yield Check(name=name, state="warn", what="has never run", next_step=step)
-            continue
-        _, holder, _, expires, ran, note = rows[job.name]
+    never = [job.name for job in JOBS if job.name not in rows]
+    idle: dict[str, int] = {}  # role -> when it last ran
+    for name in (job.name for job in JOBS if job.name in rows):
+        _, holder, _, expires, ran, note = rows[name]
         if expires > patient.now:
-            yield Check(name=name, state="ok", what=f"at work: {holder}")
-            continue
-        age = STALE + 1 if ran is None else (patient.now - ran) / MICRO
-        what = f"gave no sign since {holder} took it" if ran is None else f"last ran {age:,.0f} s ago: {note}"
-        state: State = "warn" if age > STALE or note.startswith("failed") else "ok"
-        yield Check(name=name, state=state, what=what, next_step=step if state == "warn" else "")
+            yield Check(name=f"role {name}", state="ok", what=f"at work: {holder}")
+        elif ran is None:
+            what = f"gave no sign since {holder} took it"
+            yield Check(name=f"role {name}", state="warn", what=what, next_step=_WORK)
+        elif note.startswith("failed"):
+            what = f"last ran on {when(timestamp(ran))}: {note}"
+            yield Check(name=f"role {name}", state="warn", what=what, next_step=_WORK)
+        elif patient.now - ran > STALE * MICRO:
+            idle[name] = ran
+        else:
+            what = f"last ran {lasted(max(0, patient.now - ran))} ago: {note}"
+            yield Check(name=f"role {name}", state="ok", what=what)
+    if never:
+        yield _workless(never, "has never run", "have never run")
+    if idle:
+        since = when(timestamp(max(idle.values())))
+        yield _workless([*idle], f"has not run since {since}", f"have not run since {since} or before")
+
+
+_WORK = "run `answerable work`, or `answerable work --once` from time to time"
+
+
+def _workless(names: Sequence[str], alone: str, together: str) -> Check:
+    """Return one check for all roles that nobody does, as one command mends them all."""
+    if len(names) == 1:
+        return Check(name=f"role {names[0]}", state="warn", what=alone, next_step=_WORK)
+    what = f"{', '.join(names[:-1])} and {names[-1]} {together}"
+    return Check(name="roles", state="warn", what=what, next_step=_WORK)
 
 
 # -- calls that leave the machine --------------------------------------------------------------------
@@ -419,10 +439,12 @@ def _circuits(patient: _Patient) -> Iterator[Check]:
     for provider, model, since, until, _, _, fault in circuits:
         where = f"calls to {provider} {model}"
         cause = CATEGORIES.get(fault, "calls took too long")
+        began, ends = when(timestamp(since)), when(timestamp(until))
         if patient.now < until:
-            told = f"pause since {timestamp(since)} until {timestamp(until)}, because {cause}"
+            left = lasted(until - patient.now)
+            told = f"pause since {began} until {ends}, for another {left}, because {cause}"
         elif patient.now < until + STALE * MICRO:
-            told = f"paused from {timestamp(since)} until {timestamp(until)}, because {cause}; one may probe"
+            told = f"paused from {began} until {ends}, because {cause}; one may probe"
         else:  # nobody calls it any more: that is no trouble
             continue
         bad = True
@@ -435,8 +457,8 @@ def _circuits(patient: _Patient) -> Iterator[Check]:
 
 def _mended(fault: str) -> str:
     if fault == "quota":
-        return alert_of(Fault(category=fault), "").next_step
-    return "look at the provider's status; calls go on by themselves when a probe succeeds"
+        return STEPS["quota"]
+    return STEPS["circuit-open"]
 
 
 def _interrupted(patient: _Patient) -> Iterator[Check]:
@@ -455,12 +477,29 @@ def _interrupted(patient: _Patient) -> Iterator[Check]:
     yield Check(name="interrupted cases", state="ok", what=what)
 
 
+def _standing(patient: _Patient) -> Iterator[Check]:
+    if _before_failures(patient):
+        return
+    params = {"since": patient.now - round(SILENCE * MICRO), "at_most": SHOWN + 1}
+    rows = patient.store.rows(STANDING, params)
+    for raised in map(read_alert, rows[:SHOWN]):
+        times = f", {raised.times:,} times" if raised.times > 1 else ""
+        what = with_times(f"{raised.alert.what} (since {when(timestamp(raised.first))}{times})")
+        step = raised.alert.next_step
+        yield Check(name="alerts", state="warn", what=printable(what), next_step=printable(step))
+    if len(rows) > SHOWN:
+        step = "mend those above first, then look again"
+        yield Check(name="alerts", state="warn", what="more than these stand", next_step=step)
+    if not rows:
+        yield Check(name="alerts", state="ok", what="none stands that was raised within 24 hours")
+
+
 def _undelivered(patient: _Patient) -> Iterator[Check]:
     if _before_failures(patient):
         return
     if patient.home.webhook is None:
-        what = "no webhook is set: they are in the log and in the ledger only"
-        yield Check(name="alerts", state="ok", what=what)
+        what = "none is set: alerts are in the log and in the ledger only"
+        yield Check(name="webhook", state="ok", what=what)
         return
     params = {"stale": round(CLAIM * MICRO) - patient.now, "at_most": 1000}
     waiting = patient.store.rows(UNDELIVERED, params)
@@ -471,14 +510,14 @@ def _undelivered(patient: _Patient) -> Iterator[Check]:
         patient.home.webhook_key(patient.env)
     except HomeError as exc:
         known = False
-        yield Check(name="alerts", state="warn", what=exc.what, next_step=exc.next_step)
+        yield Check(name="webhook", state="warn", what=exc.what, next_step=exc.next_step)
     if waiting:
         key, _, first, *_ = waiting[0]
         many = f"{len(waiting):,}{' or more' if len(waiting) == 1000 else ''}"
-        what = f"{many} did not reach the webhook; the oldest is of {timestamp(first)}: {key}"
-        yield Check(name="alerts", state="warn", what=printable(what), next_step=step)
+        what = f"{many} alerts did not reach it; the oldest is of {when(timestamp(first))}: {key}"
+        yield Check(name="webhook", state="warn", what=printable(what), next_step=step)
     elif known:
-        yield Check(name="alerts", state="ok", what="all reached the webhook")
+        yield Check(name="webhook", state="ok", what="all alerts reached it")
 
 
 def _before_failures(patient: _Patient) -> bool:
@@ -499,5 +538,6 @@ _LOOKS: Mapping[str, Looking] = {
     "roles": _roles,
     "breakers": _circuits,
     "interrupted cases": _interrupted,
-    "alerts": _undelivered,
+    "alerts": _standing,
+    "webhook": _undelivered,
 }

@@ -92,7 +92,7 @@ def build(
         output=Route,
         owner="support-ops",
         purpose="customer-support",
-        deadline=8.0 if llm is None else 30.0,
+        deadline=8.0 if llm is None else 60.0,
         stakes=STAKES,
         deciders=[
             ans.rule(security_words),

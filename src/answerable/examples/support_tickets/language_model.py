@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from statistics import median
 from typing import Any, get_args
 
@@ -18,9 +17,7 @@ from answerable.integrations.llm_models import is_loopback
 LOCAL = "local"
 TOKENS = 5_000  # for one home: about 25 tickets of the demo
 _SETTINGS = {"temperature": 0, "max_tokens": 128}  # an answer has 25 to 50 tokens
-_TIMEOUT = (
-    10.0  # the small model on a busy machine takes its time, and all of it should end in a minute or two
-)
+_TIMEOUT = 25.0  # seconds a call: a small model on two busy cores may take that long
 
 
 @contextmanager
@@ -33,38 +30,14 @@ def language_model(which: str) -> Iterator[ans.Decider]:
         yield ans.llm(which, instructions=INSTRUCTIONS, timeout=_TIMEOUT)
         return
     with local_model() as served:
-        yield steady(NAME, served.url)
+        yield served_here(NAME, served.url)
 
 
-def steady(name: str, url: str) -> ans.Decider:
-    """Return an llm on this machine whose definition does not tell its port, which is another one each time.
-
-    Otherwise a second run would ask another decision than the first, and could not read its records back.
-    """
-
-    def asking(at: str) -> ans.Decider:
-        return ans.llm(
-            name, url=at, instructions=INSTRUCTIONS, timeout=_TIMEOUT, settings=_SETTINGS, reason=False
-        )
-
-    known, real = asking("http://127.0.0.1/v1"), asking(url)
-    assert known.remote is not None and real.bind is not None
-    provider, destination = known.remote.provider, known.remote.destination
-    bind_real = real.bind
-
-    def bind(asked: Any) -> ans.Decider:
-        bound = bind_real(asked)
-        assert bound is not None and bound.remote is not None
-        return replace(
-            bound,
-            version=known.version,
-            digest=known.digest,
-            settings=known.settings,
-            remote=replace(bound.remote, provider=provider, destination=destination),
-            bind=bind,
-        )
-
-    return replace(known, bind=bind)
+def served_here(name: str, url: str) -> ans.Decider:
+    """Return a decider that asks a small model of this machine."""
+    return ans.llm(
+        name, url=url, instructions=INSTRUCTIONS, timeout=_TIMEOUT, settings=_SETTINGS, reason=False
+    )
 
 
 def account(
