@@ -186,9 +186,7 @@ def test_a_role_that_fails_does_not_stop_the_others(
 
     monkeypatch.setattr(working, "_blocks_due", lambda workspace, at_once: True)
     sealer = Job(name="sealer", due=lambda workspace, at_once: True, run=lambda workspace, lease: broken())
-    jobs = [
-        sealer if j.name == "sealer" else Job(name=j.name, due=j.due, run=j.run) for j in working.JOBS
-    ]
+    jobs = [sealer if j.name == "sealer" else Job(name=j.name, due=j.due, run=j.run) for j in working.JOBS]
     monkeypatch.setattr(working, "JOBS", jobs)
 
     passes = by_role(work(workspace, once=True))
