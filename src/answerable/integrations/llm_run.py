@@ -25,7 +25,6 @@ from answerable.integrations.llm_wire import (
     clean,
     count,
     ended,
-    request_id,
     safe,
     seen_now,
     strange_reply,
@@ -338,12 +337,10 @@ class Attempt:
             return self._fault(*(stopped or strange), billed=True)
         if type(exc).__name__ == "UserError":  # pydantic-ai: the request cannot be made like this
             return self._fault("rejected", masked(clean(" ".join(str(exc).split())[:300])))
-        fault = fault_of(exc, provider=source.provider, model=source.name)
+        secrets = () if self.key is None else tuple(self.key.split())
+        fault = fault_of(exc, provider=source.provider, model=source.name, secrets=secrets)
         if fault.category == "empty" and (stopped := ended(seen, None, empty=True)) is not None:
             return self._fault(*stopped, billed=True)
-        names = ("reason", "code", "suggestion", "reply")
-        told: dict[str, Any] = {n: safe(getattr(fault, n), self.key) for n in names}
-        fault = replace(fault, **told, request_id=request_id(fault.request_id, self.key))
         return Faulted(fault, calls=safe(self.calls, self.key), usage=self._usage())
 
     def _judge(self, response: Any, seen: Seen) -> None:
