@@ -132,11 +132,9 @@ class Chain:
                 return Tried(fault=admitted), self._wait(account, case, admitted)
             observed = False
             try:
-                most = _most(remote, case, bounded=bool(account.budgets))
-                refused = most if isinstance(most, Fault) else await self._reserve(account, case, most)
-                if isinstance(most, Fault) or refused is not None:
-                    assert refused is not None
-                    return Tried(fault=refused), self._wait(account, case, refused)
+                most = await self._reserve(account, remote, case)
+                if isinstance(most, Fault):
+                    return Tried(fault=most), self._wait(account, case, most)
                 if case.faults:
                     last = case.faults[-1].category
                     self.watch.counters.add("answerable_retries_total", decider=decider.name, category=last)
@@ -154,13 +152,20 @@ class Chain:
         finally:
             self.limits.leave(remote)
 
-    async def _reserve(self, account: Account, case: Case[Any], most: Usage) -> Fault | None:
-        """Reserve `most` of every budget; wait a while for what others hold and may not use."""
+    async def _reserve(self, account: Account, remote: Remote, case: Case[Any]) -> Usage | Fault:
+        """Reserve the most a call can consume of every budget, and return it; or say why it may not be made.
+
+        What others hold and may not use is waited for a while.
+        """
+        most = remote.reserve(case)
+        if most is None and account.budgets:
+            return Fault(category="budget", reason="nobody knows what this call costs at most")
+        most = most or NOTHING_USED
         until = case.clock() + min(account.decision.actions["budget"].patience, case.remaining / 2)
         while True:
             refused = await reserve(self.book, self.submit, account, most)
             if refused is None:
-                return None
+                return most
             if not refused.may_come or case.clock() >= until:
                 return refused.fault
             await self.caller.wait(Future(), _LOOK_AGAIN_S * (0.5 + random.random()))
@@ -249,18 +254,6 @@ class Chain:
         if change is not None:
             told = trips == "until" or (action is not None and action.page)
             await self.watch.changed(account, change, told=told)
-
-
-def _most(remote: Remote, case: Case[Any], *, bounded: bool) -> Usage | Fault:
-    """Return the most a call can consume. bounded: a budget must know it."""
-    most = remote.most(case) if callable(remote.most) else remote.most
-    if isinstance(most, Usage):
-        return most
-    if most is None and not bounded:
-        return NOTHING_USED
-    if most is None:
-        return Fault(category="budget", reason="nobody knows what this call costs at most")
-    raise TypeError(f"most is a {type(most).__name__}, no Usage")
 
 
 def _at_least_said(said: Usage, most: Usage) -> Usage:

@@ -120,13 +120,13 @@ class Remote:
         if not isinstance(self.priced, bool):
             raise UsageError(f"priced is a {type(self.priced).__name__}", next_step="say True or False")
 
-    def reserve(self, case: Case[Any]) -> Usage:
-        """Return the most that one call for `case` can consume; nothing where that is not known.
+    def reserve(self, case: Case[Any]) -> Usage | None:
+        """Return the most that one call for `case` can consume; None where that is not known.
 
         Raises UsageError if the function `most` returns what is no amount.
         """
         most = self.most(case) if callable(self.most) else self.most
-        return Usage() if most is None else _usage(most)
+        return None if most is None else _usage(most)
 
 
 def _usage(most: Any) -> Usage:
