@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -270,3 +271,37 @@ def test_a_call_whose_cost_nobody_knows_is_not_made_on_a_budget(memory: ans.Work
     outcome = memory.decide(limited, tickets(1)[0])
 
     assert (outcome.degraded, script.hits) == ("fault:budget", 0)
+
+
+def test_a_case_does_not_wait_for_its_own_money(memory: ans.Workspace) -> None:
+    """What the first call may have cost is all there is: the default answers at once."""
+    first, _ = remote(fault("timeout", billed=True), name="first")
+    second, _ = remote(LOW, name="second")
+    limited = decision(first, second, ans.default(HIGH), budgets=[ans.Budget(money=0.0015, per="ever")])
+    began = time.monotonic()
+
+    outcome = memory.decide(limited, tickets(1)[0])
+
+    assert (outcome.output, time.monotonic() - began < 0.5) == (HIGH, True)
+
+
+def test_waiting_for_money_keeps_no_place_from_others(memory: ans.Workspace) -> None:
+    """A place for one call: while one case waits for the budget, another without a budget is served."""
+    go = threading.Event()
+    holds, _ = remote(lambda case: go.wait(5) and ans.Answer(LOW, usage=MOST), name="holds")
+    waits, _ = remote(LOW, limit=ans.Limit(at_once=1))
+    budget = ans.Budget(money=0.001, per="ever", name="shared")
+    rich = decision(holds, budgets=[budget], name="rich")
+    poor = decision(waits, ans.default(HIGH), budgets=[budget], name="poor")
+    free = decision(waits, ans.default(HIGH), name="free")
+
+    with ThreadPoolExecutor(2) as pool:
+        held = pool.submit(memory.decide, rich, tickets(1)[0])
+        time.sleep(0.1)
+        waiting = pool.submit(memory.decide, poor, tickets(1)[0])
+        time.sleep(0.1)
+        served = memory.decide(free, tickets(1)[0])
+        go.set()
+
+    assert (served.degraded, held.result().degraded) == (None, None)
+    assert waiting.result().degraded == "fault:budget"

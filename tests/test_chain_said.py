@@ -13,6 +13,8 @@ import pytest
 from pydantic import BaseModel
 
 import answerable as ans
+from answerable import watch
+from answerable.alerting import alerts
 from remotes import fault, remote
 from roads import HIGH, LOW, decision, memory
 
@@ -309,8 +311,11 @@ def test_an_alert_of_another_process_ends_too(tmp_path: Path) -> None:
         assert told(after) == ["raised", "resolved"]
 
 
-def test_a_breaker_that_opens_is_told_and_its_closing_too(memory: ans.Workspace) -> None:
-    """Five failures, a pause of 50 ms, and a probe that succeeds."""
+def test_a_breaker_that_opens_is_told_and_its_closing_too(
+    memory: ans.Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five failures, a pause of 50 ms that counts as a long one here, and a probe that succeeds."""
+    monkeypatch.setattr(watch, "SHORT_S", 0.0)
     first, _ = remote(*[fault("server-error")] * 5, LOW, breaker=ans.Breaker(pause=0.05))
     made = decision(first, ans.default(HIGH))
 
@@ -321,3 +326,141 @@ def test_a_breaker_that_opens_is_told_and_its_closing_too(memory: ans.Workspace)
 
     assert told(memory) == ["raised", "resolved"]
     assert [line["status"] for line in memory.records(kinds=("breaker",))] == ["closed", "open"]
+
+
+def test_a_provider_that_fails_every_other_call_is_not_told_of_for_ever(memory: ans.Workspace) -> None:
+    """Each ending of its alert takes more successes in a row than the one before."""
+    first, _ = remote(*[fault("auth"), LOW] * 60)
+    made = decision(first, ans.default(HIGH))
+
+    for number in range(120):
+        memory.decide(made, {"number": str(number)})
+
+    assert [status for status in told(memory) if status == "resolved"] == ["resolved"]
+
+
+@pytest.mark.parametrize(
+    "refuses",
+    [
+        fault("refusal"),
+        ans.Answer({"urgency": "low"}, withheld={"team": "refusal"}),
+    ],
+)
+def test_what_was_refused_is_never_decided_anew(memory: ans.Workspace, refuses: Any) -> None:
+    """That would be a slow way of asking another model until one agrees."""
+    first, _ = remote(refuses, fault("auth"))
+    second, asked = remote(LOW, name="second")
+    made = decision(first, second, ans.default(HIGH))
+    before = memory.decide(made, TICKET)
+
+    anew = memory.decide(made, TICKET, redo=True)
+
+    assert (anew.record_id, asked.hits) == (before.record_id, 0)
+
+
+def test_a_decision_that_comes_out_well_again_ends_its_alert(tmp_path: Path) -> None:
+    """In another process than the one that raised it."""
+    with ans.Workspace(tmp_path / "home") as before:
+        made = decision(remote(fault("connect"))[0], ans.default(HIGH))
+        for number in range(25):
+            before.decide(made, {"number": f"a{number}"})
+    with ans.Workspace(tmp_path / "home", dev=True) as after:
+        made = decision(ans.rule(lambda case: LOW, name="well"))
+        for number in range(25):
+            after.decide(made, {"number": f"b{number}"})
+
+        standing = [a.alert.key for a in alerts(after.journal) if a.status != "resolved"]
+
+    assert "spoilt:route" not in standing
+
+
+def test_a_key_whose_case_is_under_way_is_known(memory: ans.Workspace) -> None:
+    """Its record is not there yet, and nobody should look for it in another home."""
+    seen = []
+
+    def looks(case: Any) -> Any:
+        with pytest.raises(ans.HomeError, match="under way") as caught:
+            memory.why(key="1")
+        seen.append(caught.value.next_step)
+        return LOW
+
+    memory.decide(decision(remote(looks)[0]), TICKET)
+
+    assert "answerable work" in seen[0]
+
+
+def test_a_worse_answer_does_not_take_the_key(memory: ans.Workspace) -> None:
+    """The answer that was acted on stays the key's; what the second try came to is linked to it."""
+    first, _ = remote(fault("auth"))
+    second, _ = remote(LOW, fault("auth"), HIGH, name="second")
+    made = decision(first, second)
+    before = memory.decide(made, TICKET)
+
+    anew = memory.decide(made, TICKET, redo=True)
+
+    assert (anew.record_id, anew.output) == (before.record_id, LOW)
+    assert memory.decide(made, TICKET).record_id == before.record_id
+    assert [line["status"] for line in memory.records()] == ["failed", "answered"]
+
+
+def test_an_open_case_that_is_decided_anew_waits_no_more(memory: ans.Workspace) -> None:
+    """Two answers must not stand for one key: a person who comes later is late."""
+    first, _ = remote(ans.Abstain("not today"), LOW)
+    made = decision(first)
+    open_case = memory.decide(made, TICKET)
+
+    anew = memory.decide(made, TICKET, redo=True)
+    memory.resolve(made, open_case.record_id, HIGH, principal="user:late")
+
+    assert (open_case.status, anew.output) == ("escalated", LOW)
+    assert memory.decide(made, TICKET).output == LOW
+    assert [e["status"] for e in memory.records(kinds=("opinion",))] == ["late"]
+
+
+def test_a_person_who_answers_meanwhile_wins(memory: ans.Workspace) -> None:
+    """The redone case finds its place taken, and returns what the person said."""
+    waiting: list[str] = []
+
+    def slow(case: Any) -> Any:
+        memory.resolve(made, waiting[0], HIGH, principal="user:quick")
+        return LOW
+
+    first, _ = remote(ans.Abstain("not today"), slow)
+    made = decision(first)
+    waiting.append(memory.decide(made, TICKET).record_id)
+
+    anew = memory.decide(made, TICKET, redo=True)
+
+    assert (anew.record_id, anew.output) == (waiting[0], HIGH)
+
+
+def test_a_refusal_is_not_forgotten_over_another_fault(memory: ans.Workspace) -> None:
+    """A table that asks again after a refusal does not open the way to another model."""
+    first, _ = remote(fault("refusal"), fault("timeout"))
+    second, asked = remote(LOW, name="second")
+
+    outcome = memory.decide(decision(first, second, faults={"refusal": {"retry": 1}}), TICKET)
+
+    assert (outcome.status, asked.hits) == ("escalated", 0)
+
+
+def test_a_hang_counts_even_where_the_caller_has_little_time(memory: ans.Workspace) -> None:
+    """More than a second is enough for a call: five hangs open the breaker."""
+    first, _ = remote(lambda case: time.sleep(1.3) or LOW)
+    made = decision(first, ans.default(HIGH))
+
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(lambda i: memory.decide(made, {"number": str(i)}, deadline=1.05), range(5)))
+
+    assert [one.fault for one in memory.breakers.states()] == ["timeout"]
+
+
+def test_cases_that_a_person_gets_because_of_a_fault_are_counted_too(memory: ans.Workspace) -> None:
+    """Escalations hide an outage; callers who give up do not make one."""
+    first, _ = remote(fault("connect"))
+    made = decision(first, ans.person(queue="q", within="1h"))
+
+    for number in range(25):
+        memory.decide(made, {"number": str(number)})
+
+    assert "spoilt:route" in {a.alert.key for a in alerts(memory.journal)}

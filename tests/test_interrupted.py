@@ -281,3 +281,47 @@ def test_a_case_cancelled_while_another_answers_its_key_is_recorded_too(memory: 
     asyncio.run(both())
 
     assert sorted(e["status"] for e in memory.records()) == ["answered", "failed"]
+
+
+def test_a_cancel_in_the_last_commit_is_a_cancel(any_ws: ans.Workspace) -> None:
+    """The record that is being written stands, and the caller's cancellation goes on."""
+    made = decision(ans.rule(lambda case: LOW, name="quick"))
+    any_ws.book.register(made)
+
+    async def cancelled() -> None:
+        task = asyncio.ensure_future(any_ws.adecide(made, {"number": "1"}))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+
+    assert len(any_ws.records()) == 1
+
+
+def test_a_cancelled_case_holds_no_answer(memory: ans.Workspace) -> None:
+    """The caller gave up after the answer stood: the record says cancelled, and nothing else."""
+    made = decision(ans.rule(lambda case: LOW, name="quick"))
+
+    seen = []
+
+    async def interrupts(unit: Any) -> Any:
+        seen.append(unit)
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+        return memory.journal.submit(unit)
+
+    memory.book.register(made)
+    memory._road = replace(memory._road, chain=replace(memory._road.chain, submit=interrupts))
+    with pytest.raises(KeyboardInterrupt):
+        memory.decide(made, {"number": "1"})
+
+    (line,) = memory.records()
+    assert (line["status"], line["fault"], line["made_by"], line["label"]) == (
+        "failed",
+        "cancelled",
+        None,
+        None,
+    )
+    assert memory.outcome(line["record_id"]).output is None

@@ -196,7 +196,9 @@ class Casebook:
 
     def _writes(self, account: Account, outcome: Outcome[Any]) -> list[Write]:
         decision, writes = account.decision, []
-        if account.key_digest is not None and account.body is not None and account.fault not in _KEEPS_NO_KEY:
+        takes = account.instead is None or account.better(outcome)
+        keyed = account.key_digest is not None and account.body is not None and takes
+        if keyed and account.body is not None and account.fault not in _KEEPS_NO_KEY:
             params = {
                 "decision": decision.name,
                 "key_digest": account.key_digest,
@@ -227,6 +229,9 @@ class Casebook:
             writes.append(link(account.request.parent, account.id, "case"))
         if account.instead is not None:
             writes.append(link(account.instead, account.id, "redone"))
+            if takes and account.instead_waits:  # nobody needs to answer the old one; who just did has won
+                params = {"of_case": account.instead, "resolved_by": account.id}
+                writes.append(Write(cases.RESOLVE, params, expect=1, clash="key"))
         return writes
 
     def entry(self, header: Mapping[str, Any], parts: Mapping[str, Any]) -> Entry:

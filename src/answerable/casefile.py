@@ -10,13 +10,21 @@ from answerable.decisions.answer import JOINT, NOTHING_USED, Belief, Suspend, Us
 from answerable.decisions.case import Principal
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
-from answerable.decisions.outcome import Attempt, Status
+from answerable.decisions.outcome import Attempt, Outcome, Status
 from answerable.decisions.stored import revive
 from answerable.encoding import MICRO, decode, encode, seconds, timestamp
 from answerable.errors import UsageError, did_you_mean
 from answerable.failures.budget import Budget
 from answerable.failures.table import Then
 from answerable.ledger.entry import text_id
+
+
+def spoilt(outcome: Outcome[Any]) -> bool:
+    """Say whether a fault made an answer second best."""
+    return (outcome.degraded or "").startswith("fault:")
+
+
+RUN = "run-"  # begins the name of a budget that is made for one run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,13 +77,25 @@ class Account:
     withheld: dict[str, str] = field(default_factory=dict)  # fields that a model would not answer, and why
     ended: bool = False  # recorded
     flagged: bool = False  # a check noted something beside an answer that stands
-    instead: bytes | None = None  # the case whose key this one takes over
+    instead: bytes | None = None  # the case whose key this one takes over, if it comes out better
+    instead_waits: bool = False  # that one was left open
+    asking: Decider | None = None  # the one that is being asked
+    used_before: Usage = NOTHING_USED  # when it began
     cut: bool = False  # a decider whose answer stands did not see all of the input
     asks: Then = "next"  # who may still be asked, after what went wrong so far
     opened: bytes | None = None  # the id of its `opened` entry: something may have left this machine
     sure: bool = False  # whether that unit is known to be durable
     held: Usage = NOTHING_USED  # reserved of every budget
     used: Usage = NOTHING_USED  # consumed, or perhaps consumed
+
+    def spoil(self, fault: str, reason: str) -> None:
+        """Turn it into a failed case; its attempts and what it consumed stay."""
+        self.status, self.fault, self.reason = "failed", fault, reason
+        self.output = self.output_data = self.suspended = self.made_by = None
+
+    def better(self, outcome: Outcome[Any]) -> bool:
+        """Say whether this outcome is worth the key of the case it was to replace."""
+        return outcome.status == "answered" and not spoilt(outcome)
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
@@ -147,7 +167,7 @@ def run_budget(budget: Any) -> tuple[Any, ...]:
     """Return the budget of one run: of a name of its own where it has none, and for as long as it takes."""
     if not isinstance(budget, Budget) or budget.name is not None:
         return () if budget is None else (budget,)
-    return (replace(budget, name=f"run-{uuid4()}", per="ever" if budget.per != "case" else "case"),)
+    return (replace(budget, name=f"{RUN}{uuid4()}", per="ever" if budget.per != "case" else "case"),)
 
 
 def request_of(

@@ -21,18 +21,19 @@ from answerable.decisions.reading import read_returned
 from answerable.encoding import MICRO
 from answerable.errors import HomeError, LedgerUnavailable
 from answerable.failures.fault import Fault, Faulted
-from answerable.failures.plan import wait_before_retry
+from answerable.failures.plan import stricter, wait_before_retry
 from answerable.failures.remote import Remote
 from answerable.failures.table import TABLE, Trips
 from answerable.failures.translate import fault_of
 from answerable.limits import Limits
 from answerable.ports import Caller
-from answerable.spending import CaseEnded, Submit, plus, reserve
+from answerable.spending import CaseEnded, NoRoom, Submit, plus, reserve, room_came
 from answerable.watch import Watch
 
 MOST_CALLS = 8  # of one decider in one attempt, whatever rows of the table they fall into
 ABANDONED = ("timeout", "deadline")  # after these the code of a call may still be running
-_LOOK_AGAIN_S = 0.05  # at a budget that others hold
+_ENOUGH_S = 1.0  # for a call: who does not answer in them is late, however short the case's time is
+_LOOK_AGAIN_S, _LOOK_LATER_S = 0.05, 0.5  # at a budget that others hold
 _NO_CALL = ("budget", "busy", "circuit-open", "deadline", "pool")
 # What may be charged although its maker did not say so, unless a status says that nothing was generated.
 _PERHAPS_CHARGED = (
@@ -94,6 +95,8 @@ class Chain:
             if wait is None or not account.own_input(abandoned=tried.fault.category in ABANDONED):
                 # What kept it from being called again is not what went wrong.
                 fault = next((f for f in reversed(faults) if f.category not in _NO_CALL), tried.fault)
+                for each in faults:  # a refusal counts, whatever came of asking again
+                    account.asks = stricter(account.asks, account.decision.actions[each.category].then)
                 await self.watch.failed(account, decider.name, fault)
                 return Tried(fault=fault, calls=tuple(calls), usage=usage)
             if wait > 0:  # nobody fulfils the future: a sleep that works on threads and on loops
@@ -108,7 +111,7 @@ class Chain:
             tried = Tried(fault=Fault(category="deadline"))
         else:
             try:
-                return await self._outside(account, decider, remote, case)
+                return await self._allowed(account, decider, remote, case)
             except (CaseEnded, HomeError, LedgerUnavailable):
                 raise
             except Exception as exc:  # the boundary: what user code says of a call may be anything
@@ -118,10 +121,35 @@ class Chain:
         final = fault is None or fault.category in ("invalid", "wrong-type")
         return tried, None if final or fault is None else self._wait(account, case, fault)
 
-    async def _outside(
+    async def _allowed(
         self, account: Account, decider: Decider, remote: Remote, case: Case[Any]
     ) -> tuple[Tried, float | None]:
-        """Call a decider that leaves this machine, once everything allows it."""
+        """Call a decider that leaves this machine; wait a while for money that others only hold."""
+        most = remote.reserve(case)
+        if most is None and account.budgets:
+            fault = Fault(category="budget", reason="nobody knows what this call costs at most")
+            return Tried(fault=fault), None
+        most = most or NOTHING_USED
+        until = case.clock() + min(account.decision.actions["budget"].patience, case.remaining / 2)
+        pause = _LOOK_AGAIN_S
+        while True:
+            refused = await self._outside(account, decider, remote, case, most)
+            if not isinstance(refused, NoRoom):
+                return refused
+            while (
+                refused.may_come and case.clock() < until
+            ):  # neither a place nor the probe is kept meanwhile
+                await self.caller.wait(Future(), min(pause * (0.5 + random.random()), until - case.clock()))
+                pause = min(2 * pause, _LOOK_LATER_S)
+                if room_came(self.book, account, most):
+                    break
+            else:
+                return Tried(fault=refused.fault), self._wait(account, case, refused.fault)
+
+    async def _outside(
+        self, account: Account, decider: Decider, remote: Remote, case: Case[Any], most: Usage
+    ) -> tuple[Tried, float | None] | NoRoom:
+        """Call a decider that leaves this machine, once there is a place, a closed breaker and the money."""
         allowed = _timeout(decider, case)
         refused = await self.limits.enter(remote, self.caller, allowed)
         if refused is not None:
@@ -132,9 +160,9 @@ class Chain:
                 return Tried(fault=admitted), self._wait(account, case, admitted)
             observed = False
             try:
-                most = await self._reserve(account, remote, case)
-                if isinstance(most, Fault):
-                    return Tried(fault=most), self._wait(account, case, most)
+                no_room = await reserve(self.book, self.submit, account, most)
+                if no_room is not None:
+                    return no_room
                 if case.faults:
                     last = case.faults[-1].category
                     self.watch.counters.add("answerable_retries_total", decider=decider.name, category=last)
@@ -144,31 +172,13 @@ class Chain:
                 await self._observe(account, remote, admitted, tried.fault, wait, case.clock() - began)
                 observed = True
                 if tried.fault is None:
-                    await self.watch.well(account, decider.name, remote)
+                    await self.watch.well(remote)
                 return tried, wait
             finally:
                 if not observed:
                     await self.breakers.release(admitted, self.submit)
         finally:
             self.limits.leave(remote)
-
-    async def _reserve(self, account: Account, remote: Remote, case: Case[Any]) -> Usage | Fault:
-        """Reserve the most a call can consume of every budget, and return it; or say why it may not be made.
-
-        What others hold and may not use is waited for a while.
-        """
-        most = remote.reserve(case)
-        if most is None and account.budgets:
-            return Fault(category="budget", reason="nobody knows what this call costs at most")
-        most = most or NOTHING_USED
-        until = case.clock() + min(account.decision.actions["budget"].patience, case.remaining / 2)
-        while True:
-            refused = await reserve(self.book, self.submit, account, most)
-            if refused is None:
-                return most
-            if not refused.may_come or case.clock() >= until:
-                return refused.fault
-            await self.caller.wait(Future(), _LOOK_AGAIN_S * (0.5 + random.random()))
 
     async def _paid(self, account: Account, decider: Decider, case: Case[Any], most: Usage) -> Tried:
         """Run a decider that leaves this machine; what it may have cost counts, whatever came back."""
@@ -204,7 +214,7 @@ class Chain:
                 account.withheld |= returned.withheld
                 return Tried(fault=_fault(exc, decider), calls=returned.calls, usage=returned.usage)
             fault = _fault(exc, decider)
-            if fault.category == "timeout" and timeout < _fair(account, decider) / 2:
+            if fault.category == "timeout" and timeout < min(_fair(account, decider) / 2, _ENOUGH_S):
                 fault = replace(fault, category="deadline")  # the case had no time left to give it
             calls, usage = _told_by(exc)
             return Tried(fault=fault, calls=calls, usage=usage)
@@ -252,7 +262,7 @@ class Chain:
             decision=account.decision.name,
         )
         if change is not None:
-            told = trips == "until" or (action is not None and action.page)
+            told = action is not None and action.page
             await self.watch.changed(account, change, told=told)
 
 

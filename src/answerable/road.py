@@ -6,14 +6,15 @@ It is one coroutine that awaits only ports, so `decide` steps it by hand on the 
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import Any
 
 from answerable.casebook import PART_BYTES, Casebook
-from answerable.casefile import Account, Request
-from answerable.chain import ABANDONED, Chain, Tried
+from answerable.casefile import Account, Request, spoilt
+from answerable.chain import ABANDONED, Chain
 from answerable.decisions.acceptance import Verdict, accept, cheapest
 from answerable.decisions.account import attempt_data
 from answerable.decisions.answer import Abstain, Answer, Belief, Finding, Refuse, Suspend, confidence_of
@@ -33,6 +34,7 @@ from answerable.ports import Clock, Ids, PolicyEngine, Protector, Releases
 from answerable.spending import CaseEnded, ending, minus
 
 Calls = tuple[Mapping[str, Any], ...]
+_REFUSALS = (CATEGORIES["refusal"], CATEGORIES["content-filter"])  # how a withheld field is noted
 _SAID = ("messages", "reply", "arguments", "result")  # of a call: what may be long
 _CANCELLED = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)  # not a fault of the decider's
 KEY_BYTES = 64 * 1024  # of a key; it stands in a part beside other things
@@ -73,9 +75,26 @@ async def travel(road: Road, decision: Decision[Any, Any], given: Any, request: 
             return known or await answer_and_record(road, account)
     except _CANCELLED:
         if not account.ended:
-            account.status, account.reason, account.fault = "failed", "the caller cancelled", "cancelled"
-            await record(road, account)
+            with suppress(Exception):  # what goes on is the cancellation
+                await record_cancelled(road, account)
         raise
+
+
+async def record_cancelled(road: Road, account: Account) -> None:
+    """Record a case that its caller gave up; if its own record is being written already, that one stands."""
+    if account.asking is not None:
+        usage = minus(account.used, account.used_before)
+        account.attempts.append(
+            Attempt(
+                decider=account.asking.made_by,
+                result="failed",
+                reason="the caller cancelled",
+                fault="cancelled",
+                usage=usage,
+            )
+        )
+    account.spoil("cancelled", "the caller cancelled")
+    await record(road, account)
 
 
 def admit(road: Road, account: Account, given: Any) -> bool:
@@ -137,16 +156,23 @@ def recorded_before(road: Road, account: Account) -> Outcome[Any] | None:
         )
     outcome = road.book.outcome(case_id, account.decision, replayed=True)
     if account.request.redo and account.instead is None and second_best(outcome):
-        account.instead = case_id
+        account.instead, account.instead_waits = case_id, outcome.status == "escalated"
         return None
     return outcome
 
 
 def second_best(outcome: Outcome[Any]) -> bool:
-    """Say whether an outcome may be decided anew: a fault or the lack of a person spoilt it."""
+    """Say whether an outcome may be decided anew: a fault spoilt it, or it waits for nobody in particular.
+
+    Never where a model refused: that would only be a slower way of asking until one agrees.
+    """
+    faults = {a.fault for a in outcome.attempts} | {c.get("fault") for a in outcome.attempts for c in a.calls}
+    withheld = any(note.endswith(_REFUSALS) for a in outcome.attempts for note in a.notes)
+    if withheld or not faults.isdisjoint(("refusal", "content-filter", "never-automatic")):
+        return False
     if outcome.status == "answered":
-        return (outcome.degraded or "").startswith("fault:")
-    return outcome.status == "escalated" and outcome.due is None
+        return spoilt(outcome)
+    return outcome.status == "escalated" and outcome.due is None and "check" not in faults
 
 
 async def answer_and_record(road: Road, account: Account) -> Outcome[Any]:
@@ -171,6 +197,7 @@ async def ask_deciders(road: Road, account: Account) -> None:
         else:
             attempt = lost_input(decider)
         account.attempts.append(attempt)
+        account.asking = None
         for category in account.withheld.values():  # no other model is asked until one agrees
             account.asks = stricter(account.asks, account.decision.actions[category].then)
         if attempt.fault is not None:
@@ -210,8 +237,9 @@ async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
         seen = replace(case, input=account.input, faults=faults) if faults else case
         return road.protector.view(seen, decider)
 
-    tried = Tried()
     room = PART_BYTES // (4 * len(account.decision.deciders))
+    account.asking, account.used_before = decider, account.used
+    tried = await road.chain.ask(account, decider, see)
 
     def ended(result: Result, reason: str, **more: Any) -> Attempt:
         took = round((road.clock.monotonic() - started) * MICRO)
@@ -225,13 +253,6 @@ async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
             **more,
         )
 
-    before = account.used
-    try:
-        tried = await road.chain.ask(account, decider, see)
-    except _CANCELLED:
-        tried = Tried(usage=minus(account.used, before))
-        account.attempts.append(ended("failed", "the caller cancelled", fault="cancelled"))
-        raise
     if tried.fault is not None:
         return ended("failed", tried.fault.reason, fault=tried.fault.category)
     given = tried.given
@@ -471,11 +492,14 @@ async def record(road: Road, account: Account) -> Outcome[Any]:
         account.ended = True
         if conflict.clash == "key":
             return await superseded(road, account, took)
-        if account.opened is None or road.book.ledger.get(account.id) is None:
+        if road.book.ledger.get(account.id) is None:
             raise
-        return road.book.outcome(account.id, account.decision)  # a worker ended it: it took too long
+        # A worker ended it, because it took too long; or it was cancelled while it was being recorded.
+        return road.book.outcome(account.id, account.decision)
     account.ended = True
     await road.chain.watch.recorded(account, outcome, took)
+    if account.instead is not None and not account.better(outcome):  # the key keeps what it had
+        return road.book.outcome(account.instead, account.decision, replayed=True)
     return outcome
 
 
@@ -484,15 +508,15 @@ async def superseded(road: Road, account: Account, took: int) -> Outcome[Any]:
 
     Raises KeyReused if the rival had another input.
     """
+    account.instead, account.request = None, replace(account.request, redo=False)
     try:
         known = recorded_before(road, account)
         assert known is not None
         return known
     finally:
         if account.opened is not None:
-            account.status, account.fault, account.key_digest = "failed", "superseded", None
-            account.reason = "the same key was answered meanwhile"
-            account.output = account.output_data = account.suspended = account.made_by = None
+            account.spoil("superseded", "the same key was answered meanwhile")
+            account.key_digest = None
             await road.chain.submit(written(road, account, took)[1])
 
 

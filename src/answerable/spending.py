@@ -67,7 +67,8 @@ async def reserve(book: Casebook, submit: Submit, account: Account, most: Usage)
     wanted = plus(account.used, most)
     for budget in account.budgets:
         if budget.per == "case" and not _fits(budget, wanted):
-            return NoRoom(_no_room(budget, account), may_come=False)
+            fault = _no_room(budget, account, spent=account.used, held=NOTHING_USED, wanted=most)
+            return NoRoom(fault, may_come=False)
     held = account.held
     extra = NOTHING_USED
     if wanted.cost > held.cost or _tokens(wanted) > _tokens(held):
@@ -99,18 +100,36 @@ async def reserve(book: Casebook, submit: Submit, account: Account, most: Usage)
             raise CaseEnded from conflict
         if not conflict.clash.startswith(_BUDGET):
             raise
-        budget = shared[int(conflict.clash.removeprefix(_BUDGET))]
-        return NoRoom(_no_room(budget, account), may_come=_may_come(book, account, budget, extra))
+        return _refused(book, account, shared[int(conflict.clash.removeprefix(_BUDGET))], extra)
     account.sure = True
     return None
 
 
-def _may_come(book: Casebook, account: Account, budget: Budget, extra: Usage) -> bool:
-    """Say whether a budget would have room if what others hold turned out not to be used."""
+def _refused(book: Casebook, account: Account, budget: Budget, extra: Usage) -> NoRoom:
+    """Say why a budget has no room, and whether it has if what others hold is not used in the end."""
     name, period = _place(account, budget)
-    for cost, _, tokens, _ in book.journal.rows(spending.SPENT, {"name": name, "period": period}):
-        spent = Usage(cost=cost, tokens_in=tokens)
-        return _fits(budget, plus(spent, extra))
+    spent, held = NOTHING_USED, NOTHING_USED
+    for row in book.journal.rows(spending.SPENT, {"name": name, "period": period}):
+        spent, held = Usage(cost=row[0], tokens_in=row[2]), Usage(cost=row[1], tokens_in=row[3])
+    fault = _no_room(budget, account, spent=spent, held=held, wanted=extra)
+    mine = plus(plus(spent, account.held), extra)
+    return NoRoom(fault, may_come=_fits(budget, mine))
+
+
+def room_came(book: Casebook, account: Account, most: Usage) -> bool:
+    """Say whether every budget has room for a call now; a look that costs no commit."""
+    wanted = plus(account.used, most)
+    for budget in account.budgets:
+        name, period = _place(account, budget)
+        for cost, held, tokens, held_tokens in book.journal.rows(
+            spending.SPENT, {"name": name, "period": period}
+        ):
+            others = Usage(
+                cost=max(0, cost + held - account.held.cost),
+                tokens_in=max(0, tokens + held_tokens - _tokens(account.held)),
+            )
+            if not _fits(budget, plus(others, wanted)):
+                return False
     return True
 
 
@@ -219,9 +238,17 @@ def _fits(budget: Budget, wanted: Usage) -> bool:
     return fits_cost and (budget.tokens is None or _tokens(wanted) <= budget.tokens)
 
 
-def _no_room(budget: Budget, account: Account) -> Fault:
+def _no_room(budget: Budget, account: Account, *, spent: Usage, held: Usage, wanted: Usage) -> Fault:
     name = budget.name or account.decision.name
-    reason = f"the budget {name} ({_allowed(budget, account)}) has no room for another call"
+    if budget.cost is not None and spent.cost + held.cost + wanted.cost > budget.cost:
+        shown = [f"{amount / MICRO:.4g}" for amount in (wanted.cost, spent.cost, held.cost)]
+    else:
+        shown = [f"{_tokens(amount):,} tokens" for amount in (wanted, spent, held)]
+    sums = f"{shown[1]} spent, {shown[2]} held by calls under way"
+    reason = (
+        f"the budget {name} ({_allowed(budget, account)}) has no room for another call, "
+        f"which may take up to {shown[0]} ({sums})"
+    )
     time = "case" if budget.per == "case" else budget.window(account.at)
     return Fault(category="budget", reason=reason, code=f"{name} {time}".rstrip())
 

@@ -25,7 +25,7 @@ from answerable.decisions.case import Principal
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Outcome
-from answerable.encoding import decode, moment
+from answerable.encoding import decode, moment, timestamp
 from answerable.errors import (
     AnswerableError,
     Denied,
@@ -396,6 +396,17 @@ class Workspace:
                 return found[0]
             if found:
                 raise UsageError(f"several decisions know the key {key!r}", next_step="name the decision too")
+            for name in names:
+                digest = self.book.key_digest(name, key)
+                under = Filter(
+                    kinds=("opened",), decision=name, where="key_digest = ?", params=(digest,), limit=1
+                )
+                for line in self.ledger.latest(under):
+                    raise HomeError(
+                        f"the case {key!r} of {name}, begun at {timestamp(line.header['at'])}, has no end: "
+                        "it is under way, or its process died",
+                        next_step="ask again when it is done; `answerable work` ends what was interrupted",
+                    )
             raise HomeError(
                 f"no record with the key {key!r} is in the home {self.home.folder}",
                 next_step="check the key and the home; `answerable records` lists what is there",

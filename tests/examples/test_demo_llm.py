@@ -120,15 +120,13 @@ def test_it_stops_where_its_tokens_end_and_the_default_goes_on(
     assert told["faults"] == {"budget": told["left_open"] - told["asked"]}
     assert summary["deciders"]["default"] == told["faults"]["budget"]
     assert told["tokens_in"] + told["tokens_out"] <= 1700
-    assert [alert["what"] for alert in told["alerts"]] == [
-        "route-ticket: the budget demo tiny (1,700 tokens for all time) has no room for another call"
-    ]
+    (alert,) = told["alerts"]
+    assert alert["what"].startswith(
+        "route-ticket: the budget demo tiny (1,700 tokens for all time) has no room"
+    )
     assert f"budget {told['faults']['budget']}" in shown
     assert 'unmeasured="accept"' in shown and "say little about its quality" in shown
-    assert (
-        "An operator was told: route-ticket: the budget demo tiny (1,700 tokens for all time) has no room for another call."
-        in shown
-    )
+    assert "An operator was told: route-ticket: the budget demo tiny (1,700 tokens for all time)" in shown
 
 
 def test_a_missing_key_is_a_fault_of_each_call_and_one_alert(
