@@ -4,9 +4,10 @@ import json
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -27,6 +28,7 @@ REMEMBERED = 60.0  # seconds for which a process counts repetitions by itself
 CLAIM = 60.0  # seconds; a sender that crashed holds an alert up for as long
 AT_MOST = 100  # alerts sent in one pass
 _KEYS = 1000  # that a process remembers
+_QUEUED = 100  # alerts that wait for one webhook in a process
 _NEVER = float("-inf")  # monotonic seconds
 
 Submit = Callable[[Unit], Awaitable[Receipt]]
@@ -121,25 +123,30 @@ async def resolve_alert(
     *,
     home: Home | None = None,
     what: str = "what it was about works again",
+    look: bool = False,
 ) -> bool:
     """Tell operators that the alert of `key` is over; say whether it stood until now.
 
     It becomes an entry and a line of the log, and goes to the webhook; the next one of its key is told anew
-    at once, by other processes within a minute. what: why it is over, one line. Costs a look-up in memory
-    for a key that this process did not raise or see raised; such an alert ends by a day of silence. Raises
-    LedgerUnavailable.
+    at once, by other processes within a minute. what: why it is over, one line. look: read the database also
+    for a key that this process did not raise or see raised, for what happens seldom; without it that costs
+    only a look-up in memory, and such an alert ends by a day of silence. Raises LedgerUnavailable.
     """
     with _GATE:
         known = _MEMORIES.get(book, {}).get(key)
-        if known is None or not known.standing:
+        stood = known is not None and known.standing
+        if not stood and not look:
             return False
-        known.standing = False  # the others leave it to this one
+        if known is not None:
+            known.standing = False  # the others leave it to this one
     try:
         resolved = await _over(book, submit, key, what)
     except BaseException:
-        known.standing = True
+        if known is not None:
+            known.standing = stood
         raise
-    known.until = _NEVER
+    if known is not None:
+        known.until = _NEVER
     if resolved is None:
         return False
     LOGGER.info("%s", printable(f"resolved: {resolved.alert.what}; {what}"))
@@ -160,6 +167,13 @@ def recall_alerts(book: Casebook) -> int:
         for row in rows:
             known.setdefault(read_alert(row).alert.key, _Known(_NEVER, standing=True))
     return len(rows)
+
+
+def standing(book: Casebook, ending: str) -> list[str]:
+    """Return the keys with this ending of alerts that stand, as far as this process knows."""
+    with _GATE:
+        known = _MEMORIES.get(book, {})
+        return [key for key, one in known.items() if one.standing and key.endswith(ending)]
 
 
 def alerts(journal: Journal) -> list[Raised]:
@@ -356,25 +370,69 @@ def deliver(
     return sent, f"{sent:,} alerts sent" + (f", not all: {failed.what}" if failed is not None else "")
 
 
-def deliver_soon(journal: Journal, clock: Clock, home: Home, raised: Raised) -> threading.Thread | None:
-    """Send one alert on a thread of its own, which keeps no process alive; None without a webhook.
+@dataclass(slots=True)
+class _Courier:
+    """What one journal's alerts wait in. thread: sends them one after the other, and ends when none is left."""
 
-    Best effort: what fails here, or dies with the process, is sent by `answerable work`.
+    waiting: deque[tuple[Clock, Home, Raised]] = field(default_factory=deque)
+    thread: threading.Thread | None = None
+    full: bool = False  # said once for each thread
+
+
+_COURIERS: "WeakKeyDictionary[Journal, _Courier]" = WeakKeyDictionary()
+_DOOR = threading.Lock()  # over the couriers
+
+
+def deliver_soon(journal: Journal, clock: Clock, home: Home, raised: Raised) -> threading.Thread | None:
+    """Send one alert on the journal's delivery thread, which is returned; None if it will not be sent here.
+
+    That is so without a webhook, and while 100 others wait. The thread is started where none runs, and keeps
+    no process alive. Best effort: what fails here, or dies with the process, is sent by `answerable work`.
     """
     if home.webhook is None:
         return None
+    with _DOOR:
+        courier = _COURIERS.setdefault(journal, _Courier())
+        if len(courier.waiting) >= _QUEUED:
+            if not courier.full:
+                courier.full = True
+                LOGGER.warning("more than %s alerts wait; `answerable work` sends the rest", _QUEUED)
+            return None
+        courier.waiting.append((clock, home, raised))
+        if courier.thread is None or not courier.thread.is_alive():  # dead: this process is a fork
+            courier.full = False
+            run = threading.Thread(
+                target=_carry, args=(journal, courier), name="answerable-alert", daemon=True
+            )
+            courier.thread = run
+            run.start()
+        return courier.thread
 
-    def run() -> None:
+
+def _carry(journal: Journal, courier: _Courier) -> None:
+    """Send what waits until nothing does; where nobody replies at all, leave all of it."""
+    while True:
+        with _DOOR:
+            if not courier.waiting:
+                courier.thread = None
+                return
+            clock, home, raised = courier.waiting.popleft()
+        told, hopeless = "", False
         try:
             _send(journal, clock, home, raised)
         except AnswerableError as exc:
-            LOGGER.warning("an alert waits for `answerable work`: %s; next: %s", exc.what, exc.next_step)
+            told = f"{exc.what}; next: {exc.next_step}"
+            hopeless = not isinstance(exc, NotDelivered) or exc.status is None
         except Exception as exc:  # the boundary: a thread's traceback could show the address
-            LOGGER.warning("an alert waits for `answerable work`: %s", type(exc).__name__)
-
-    thread = threading.Thread(target=run, name="answerable-alert", daemon=True)
-    thread.start()
-    return thread
+            told, hopeless = type(exc).__name__, True
+        left = 0
+        if hopeless:  # the others would wait as long, one after the other
+            with _DOOR:
+                left = len(courier.waiting)
+                courier.waiting.clear()
+        if told:
+            more = f" (and {left:,} more)" if left else ""
+            LOGGER.warning("an alert waits%s for `answerable work`: %s", more, told)
 
 
 def _send(journal: Journal, clock: Clock, home: Home, raised: Raised, fence: Sequence[Write] = ()) -> bool:

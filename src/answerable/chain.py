@@ -32,7 +32,7 @@ from answerable.watch import Watch
 
 MOST_CALLS = 8  # of one decider in one attempt, whatever rows of the table they fall into
 ABANDONED = ("timeout", "deadline")  # after these the code of a call may still be running
-_ENOUGH_S = 1.0  # for a call: who does not answer in them is late, however short the case's time is
+_ENOUGH_S = 0.8  # for a call: who does not answer in them is late, however short the case's time is
 _LOOK_AGAIN_S, _LOOK_LATER_S = 0.05, 0.5  # at a budget that others hold
 _NO_CALL = ("budget", "busy", "circuit-open", "deadline", "pool")
 # What may be charged although its maker did not say so, unless a status says that nothing was generated.

@@ -145,7 +145,8 @@ def repeated(attempt: Mapping[str, Any]) -> str:
         return ""
     sent = [call for call in failed if call["fault"] not in _NO_CALL]
     stopped = [_word(call) for call in failed if call["fault"] in _NO_CALL]
-    ended_so = attempt["result"] == "failed" and failed[-1]["fault"] == attempt.get("fault")
+    last = failed[-1]["fault"]  # what was stopped after a call is no call that came out well
+    ended_so = attempt["result"] == "failed" and (last == attempt.get("fault") or last in _NO_CALL)
     times = len(sent) + (not ended_so)
     if times < 2 and not (sent and stopped):
         return ""

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from answerable.cli.cases import Cases, Given
 from answerable.cli.results import Results
@@ -37,6 +38,7 @@ class Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
     deciders: Counter[str] = field(default_factory=Counter)
     degraded: Counter[str] = field(default_factory=Counter)  # why second best -> answers
+    flagged: int = 0  # beside whose answer a check noted something
     replayed: int = 0  # answered before, under the same key
     resumed: int = 0  # in OUT already
     truths: int = 0
@@ -69,6 +71,7 @@ class Tally:
             "deciders": dict(self.deciders.most_common()),
             "degraded": self.degraded.total(),
             "degraded_reasons": dict(self.degraded.most_common()),
+            "flagged": self.flagged,
             "rejected": [{"line": line, "error": error} for line, error in sorted(self.rejected)],
             "rows": self.rows,
             "replayed": self.replayed,
@@ -216,6 +219,7 @@ class Batch:
     def _take(self, given: Given, outcome: Outcome[Any]) -> None:
         self.tally.count(outcome.status, outcome.decider, outcome.degraded)
         self.tally.replayed += outcome.replayed
+        self.tally.flagged += self._flagged(outcome)
         if not outcome.replayed:
             self.tally.cost += sum(attempt.usage.cost for attempt in outcome.attempts)
         if outcome.status == "refused" and outcome.decider is None:  # no decider was asked: the row is bad
@@ -229,6 +233,13 @@ class Batch:
         if outcome.output is not None:
             self._compare(given.truth, plain(outcome.output))
         self._results.write(given.line, outcome)
+
+    def _flagged(self, outcome: Outcome[Any]) -> bool:
+        """Say whether the record is flagged; only a case with a note can be, so others are not looked up."""
+        if not any(attempt.notes for attempt in outcome.attempts):
+            return False
+        stored = self._ws.ledger.get(UUID(outcome.record_id).bytes)
+        return stored is not None and stored.entry.header["fault"] == "flagged"
 
     def _compare(self, truth: Mapping[str, object], answer: Mapping[str, object]) -> None:
         """Count which fields of an answer are right; a truth that the field cannot hold does not count."""

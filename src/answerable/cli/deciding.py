@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,10 +13,20 @@ import typer
 
 from answerable.cli.homes import MEMORY, open_home, record_named
 from answerable.cli.options import Common, Json, command, group
-from answerable.cli.printing import counted, note, progress, say, say_json, say_line, say_pairs, say_table
+from answerable.cli.printing import (
+    counted,
+    note,
+    progress,
+    say,
+    say_error,
+    say_json,
+    say_line,
+    say_pairs,
+    say_table,
+)
 from answerable.encoding import MICRO
-from answerable.errors import InputError, UsageError, did_you_mean
-from answerable.home import HOME_VARIABLE
+from answerable.errors import AnswerableError, InputError, UsageError, did_you_mean
+from answerable.home import HOME_VARIABLE, find_project
 from answerable.wording import degraded_by
 
 if TYPE_CHECKING:
@@ -25,6 +35,7 @@ if TYPE_CHECKING:
 
 truth_app = group("What turned out to be right.")
 _SHOWN = 20  # rejected rows named one by one on a terminal
+_REFUSALS = ("fault:refusal", "fault:content-filter")  # nobody is asked again until one agrees
 
 Target = Annotated[
     str | None, typer.Argument(metavar="TARGET", help="module:attribute, path.py:attribute or a name.")
@@ -155,6 +166,7 @@ def decide(options: DecideOptions) -> None:
     else:
         _show(tally)
         _show_second_best(tally, decision, options.home)
+        _show_waiting(tally, decision, options.home)
     _tell_keys_and_right(tally)
     if tally.broken is not None:
         raise tally.broken
@@ -164,8 +176,7 @@ def decide(options: DecideOptions) -> None:
         raise typer.Exit(130)
     too_many = spared.exceeded(tally.cases, tally.degraded.total())
     if too_many:
-        cases = f"{tally.degraded.total():,} of {tally.cases:,} cases"
-        note(f"{cases} are second best, which is more than --max-degraded allows")
+        _tell_too_many(tally, decision, options.home)
     _judge(tally.rejected, tally.rows, allowed)
     if too_many:
         raise typer.Exit(1)
@@ -275,13 +286,64 @@ def _show_second_best(tally: "Tally", decision: Any, home: str | None) -> None:
     )
     if home == MEMORY:  # nothing is kept there that could be listed
         return
+    again = "; --redo decides them anew" if _redoable(tally, decision) else ""
+    say(f"{_listing(decision, _degraded(tally), home)} lists them{again}")
+
+
+def _show_waiting(tally: "Tally", decision: Any, home: str | None) -> None:
+    """Say what waits for a person and what a check noted, and which commands list and answer it."""
+    if home == MEMORY:
+        return
+    if waiting := tally.outcomes["escalated"]:
+        answer = " ".join(["--key K" if decision.key_fields else "RECORD", *_answer_form(decision)])
+        listed = _listing(decision, "status = escalated", home)
+        say(
+            f"{listed} lists {counted(waiting, 'case that waits', 'cases that wait')} for an answer; "
+            f"answerable resolve {answer} --principal user:ID{_of_home(home)} answers one"
+        )
+    if tally.flagged:
+        listed = _listing(decision, "fault = flagged", home)
+        say(f"{listed} lists {counted(tally.flagged, 'case', 'cases')} with a finding of a check")
+
+
+def _redoable(tally: "Tally", decision: Any) -> bool:
+    """Say whether --redo decides any of the second-best answers anew: what a fault spoilt, and no refusal."""
+    return bool(decision.key_fields) and any(
+        why.startswith("fault:") and why not in _REFUSALS for why in tally.degraded
+    )
+
+
+def _degraded(tally: "Tally") -> str:
     only = next(iter(tally.degraded)) if len(tally.degraded) == 1 else None
-    command = ["answerable", "records", "--decision", decision.name, "--where"]
-    command.append("degraded is not none" if only is None else f"degraded = {only}")
-    if home is not None and home != os.environ.get(HOME_VARIABLE):
-        command += ["--home", home]
-    again = "; --redo decides them anew" if decision.key_fields else ""
-    say(f"{shlex.join(command)} lists them{again}")
+    return "degraded is not none" if only is None else f"degraded = {only}"
+
+
+def _listing(decision: Any, where: str, home: str | None) -> str:
+    """Return the command that lists the decision's cases of which a condition holds."""
+    command = ["answerable", "records", "--decision", decision.name, "--where", where]
+    return shlex.join(command) + _of_home(home)
+
+
+def _of_home(home: str | None) -> str:
+    """Return the option that names a home, where a command would find another one without it."""
+    named = home is not None and home != os.environ.get(HOME_VARIABLE)
+    return f" {shlex.join(['--home', str(home)])}" if named else ""
+
+
+def _answer_form(decision: Any) -> list[str]:
+    """Return how an answer is written: FIELD=VALUE of each field that must be given."""
+    needed = [f for f in decision.output_fields if f.required] or decision.output_fields[:1]
+    return [f"{f.path}={'|'.join(map(str, f.values)) if 0 < len(f.values) <= 4 else 'VALUE'}" for f in needed]
+
+
+def _tell_too_many(tally: "Tally", decision: Any, home: str | None) -> None:
+    """Say that too many answers are second best, and what to do about it."""
+    cases = f"{tally.degraded.total():,} of {tally.cases:,} cases"
+    see = "" if home == MEMORY else f"see them with `{_listing(decision, _degraded(tally), home)}`"
+    redo = "decide them anew with --redo once that is mended" if _redoable(tally, decision) else ""
+    step = ", ".join(filter(None, (see, redo))) or "mend what is told above"
+    what = f"{cases} are second best, which is more than --max-degraded allows"
+    say_error(what, f"{step}, or allow more with --max-degraded")
 
 
 def _judge(rejected: list[tuple[int, str]], rows: int, allowed: "Allowance") -> None:
@@ -293,7 +355,8 @@ def _judge(rejected: list[tuple[int, str]], rows: int, allowed: "Allowance") -> 
         note(f"and {len(rejected) - _SHOWN:,} more rejected rows; --json lists all")
     count = len({line for line, _ in rejected})
     if allowed.exceeded(rows, count):
-        note(f"{count:,} of {rows:,} rows were rejected, which is more than --max-rejected allows")
+        what = f"{count:,} of {rows:,} rows were rejected, which is more than --max-rejected allows"
+        say_error(what, "correct the rows named above, or allow more with --max-rejected")
         raise typer.Exit(1)
 
 
@@ -302,13 +365,15 @@ class ResolveOptions(Common):
     """Options of `resolve`."""
 
     words: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="[RECORD] FIELD=VALUE...",
             help="The record id or last, unless --key is given; the answer.",
         ),
-    ]
-    principal: Annotated[str, typer.Option(metavar="P", help="Who answers, as kind:id.")]
+    ] = None
+    principal: Annotated[
+        str | None, typer.Option(metavar="P", help="Who answers, as kind:id; must be given.")
+    ] = None
     key: Annotated[str | None, typer.Option("--key", metavar="K", help="The key of the case instead.")] = None
     decision: Annotated[
         str | None,
@@ -324,18 +389,22 @@ def resolve(options: ResolveOptions) -> None:
 
     The first answer stands; a later one is kept as an opinion and changes nothing.
     """
-    from answerable.cli.targets import load_target
     from answerable.encoding import plain
 
-    words = list(options.words)
-    record = None if "=" in words[0] else words.pop(0)
-    if (record is None) == (options.key is None):
-        raise UsageError("resolve needs one case", next_step='name a record id or "last", or give --key K')
-    decision = load_target(options.decision)
+    record, words = _case_and_words(options)
+    decision = _asked(options.decision)
     answer = _answer(decision, words)
     with open_home(options.home) as workspace:
         named = None if record is None else record_named(workspace, record)
-        case = workspace.why(named, key=options.key, decision=decision.name).data["record_id"]
+        found = workspace.why(named, key=options.key, decision=decision.name).data
+        case = found["record_id"]
+        if found["decision"] == decision.name and found["status"] != "escalated" and not found["reviews"]:
+            raise UsageError(
+                f"the case {case} is {found['status']} and never waited for a person",
+                next_step="say what the right answer was with `answerable truth import` or `ws.truth`",
+            )
+        if options.principal is None:
+            raise UsageError("nobody is named who answers", next_step="add --principal, such as user:4711")
         outcome = workspace.resolve(
             decision, case, answer, principal=options.principal, reason=options.reason
         )
@@ -349,6 +418,41 @@ def resolve(options: ResolveOptions) -> None:
     say_line(f"{case} is {outcome.status} by {outcome.decider}: {shown}")
     if kept_as == "opinion":
         note("that answer was there first; yours is kept as an opinion")
+
+
+def _case_and_words(options: ResolveOptions) -> tuple[str | None, list[str]]:
+    """Return the record, if one is named, and the words that are the answer.
+
+    Raises UsageError for no case and for two; beside a key, words without any = are no record but an answer
+    in which the field is missing.
+    """
+    words = list(options.words or ())
+    is_answer = not words or "=" in words[0]
+    if options.key is not None and not any("=" in word for word in words):
+        form = "FIELD=VALUE"
+        with suppress(AnswerableError):  # which decision it is may not be known yet
+            form = " ".join(_answer_form(_asked(options.decision)))
+        said = f"{words[0]!r} is not FIELD=VALUE" if words else "no answer is given: FIELD=VALUE is missing"
+        raise UsageError(said, next_step=f"write {form}")
+    record = None if is_answer else words.pop(0)
+    if (record is None) == (options.key is None):
+        raise UsageError("resolve needs one case", next_step='name a record id or "last", or give --key K')
+    return record, words
+
+
+def _asked(target: str | None) -> Any:
+    """Load the decision that is meant; where nothing says which, the error names the option."""
+    from answerable.cli.targets import load_target
+
+    project = find_project(Path.cwd()) if target is None else None
+    if target is None and (project is None or len(project.decisions) != 1):
+        known = sorted(project.decisions) if project is not None else []
+        step = f"give one of them, such as --decision {known[0]}" if known else "give --decision FILE.py:NAME"
+        try:
+            return load_target(None)
+        except UsageError as exc:
+            raise UsageError(exc.what, next_step=step) from None
+    return load_target(target)
 
 
 def _answer(decision: Any, words: list[str]) -> dict[str, object]:

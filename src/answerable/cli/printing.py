@@ -41,6 +41,12 @@ def note(text: str, *, indent: str = "") -> None:
     sys.stderr.write(f"{folded(one_line(text), columns_of(sys.stderr), indent=indent)}\n")
 
 
+def say_error(what: str, next_step: str) -> None:
+    """Tell what is wrong and what to do next, in the two lines that every error has."""
+    note(f"error: {what}", indent="  ")
+    note(f"  next: {next_step}", indent="  ")
+
+
 def columns_of(stream: TextIO) -> int | None:
     """Return the width of the terminal that `stream` is, in characters; None for a file or a pipe."""
     return shutil.get_terminal_size().columns if stream.isatty() else None
@@ -119,6 +125,23 @@ def say_pairs(pairs: Mapping[str, str]) -> None:
     wide = max(map(len, pairs), default=0)
     for name, value in pairs.items():
         say_line(f"{name:{wide}}  {one_line(value)}", indent=" " * (wide + 2))
+
+
+def say_findings(found: Iterable[tuple[str, str, str, str]]) -> None:
+    """Print (name, state, what, next step) in lines; each step stands once, below all that it mends.
+
+    Findings of one name and one step are put together, and no finding is told twice.
+    """
+    groups: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
+    for name, state, what, step in found:
+        groups.setdefault((name, step or what), {})[state, what] = None
+    wide = max((len(name) for name, _ in groups), default=0)
+    for (name, step), told in groups.items():
+        inside = " " * (wide + 2)
+        for state, what in told:
+            say_line(f"{name:{wide}}  {state:4}  {one_line(short_time(what))}", indent=f"{inside}      ")
+        if all(step != what for _, what in told):
+            say_line(f"{inside}      next: {one_line(step)}", indent="  ")
 
 
 @contextmanager

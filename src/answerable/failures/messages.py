@@ -87,6 +87,7 @@ def _told_person(why: Mapping[str, Any]) -> Iterator[str]:
         yield f"Please tell us this number: {number}"
         return
     status, fault = why["status"], _fault(why)
+    yield from _anew(why)
     if status == "answered":
         yield f"The answer is: {spoken_values(why['output'])}."
         yield f"{_given(why)}; if you think this is wrong, tell us this number: {number}"
@@ -107,6 +108,40 @@ def _told_person(why: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield f"No answer could be given, because {_plain(why, fault)}."
         yield f"Nothing was decided and it can be asked again; {ask}: {number}"
+
+
+def _anew(why: Mapping[str, Any]) -> Iterator[str]:
+    """Say of a case that was decided twice which of the two this is."""
+    if (before := why.get("redone")) is not None:
+        yield f"This was decided anew: on {when(before['at'])} {_only(before.get('degraded'))}."
+    if (after := redone_as(why)) is not None:
+        at, number = when(after["at"]), after["record_id"]
+        yield f"This was decided anew on {at}; what holds now has another number: {number}."
+
+
+def _only(degraded: str | None) -> str:
+    """Say what an earlier decision of the same case was, and why no more, after "on DATE"."""
+    if degraded is None:
+        return "there was no answer and no person was asked"
+    kind, _, category = degraded.partition(":")
+    # Whether a service was called stands in the other record.
+    because = _SLOW if category == "timeout" else PLAIN.get(category, _PROBLEM)
+    return f"it was answered as a precaution, because {_DEGRADED.get(kind, because)}"
+
+
+def redone_as(why: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the link to the newest record that took this one's place; None where it still stands."""
+    return next((other for other in reversed(why["links"]) if other["kind"] == "redone"), None)
+
+
+def redone_after(why: Mapping[str, Any]) -> str:
+    """Say after which record a case was decided anew and what was wrong with that; "" for most cases."""
+    before = why.get("redone")
+    if before is None:
+        return ""
+    degraded = before.get("degraded")
+    was = f"was second best: {degraded_by(degraded)}" if degraded else "was left open with nobody asked"
+    return f"decided anew after record {before['record_id']} of {when(before['at'])}, which {was}"
 
 
 def _given(why: Mapping[str, Any]) -> str:
@@ -203,6 +238,8 @@ def for_operator(why: Mapping[str, Any]) -> str:
     """Return what an operator is told: how it ended and why, at what cost, what to do, the record id."""
     ended = _ended(why)
     parts = [ended, *_tried(why, ended)]
+    if anew := redone_after(why):
+        parts.append(f"it was {anew}")
     if used := spent(why):
         parts.append(used)
     damaged = "" if why["proof"]["verified"] else "WARNING, the record does not match what was signed: "
@@ -265,6 +302,8 @@ def next_step(why: Mapping[str, Any]) -> str:
     """Return what an operator should do about a case, or that there is nothing to do."""
     if not why["proof"]["verified"]:
         return "run `answerable ledger verify`"
+    if (after := redone_as(why)) is not None:
+        return f"nothing here; it was decided anew, see record {after['record_id']}"
     faults = [attempt["fault"] for attempt in why["attempts"] if attempt.get("fault")]
     mended = [c for c in faults if c in TABLE and TABLE[c].page] or [c for c in faults if c in _MENDED]
     # The alert goes on to say what becomes of other cases; this one's end is known.

@@ -192,7 +192,15 @@ def ended(seen: Seen, told: str | None, *, empty: bool) -> tuple[str, str] | Non
     told: the word as a client library passes it on. empty: nothing was said. Unknown words say no
     completion: without any text, something kept it back.
     """
-    words = [w.strip().lower() for w in (told, *_words(seen)) if isinstance(w, str) and w.strip()]
+    return why_ended((told, *_words(seen)), empty=empty)
+
+
+def why_ended(told: Sequence[Any], *, empty: bool) -> tuple[str, str] | None:
+    """Return category and reason if one of these words says that a reply did not end by itself; else None.
+
+    told: the provider's words, in any case; what is no text is passed over. empty: as in `ended`.
+    """
+    words = [w.strip().lower() for w in told if isinstance(w, str) and w.strip()]
     found = {_STOPPED[word] for word in words if word in _STOPPED}
     for category in _GRAVEST:
         if category in found:

@@ -1,8 +1,10 @@
 """Reads a reply of the openai or anthropic package: its text, or the fault that there is none to read."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import Any, NoReturn
 
 from answerable.decisions.answer import Usage
@@ -10,28 +12,20 @@ from answerable.errors import UsageError
 from answerable.failures.fault import Fault, Faulted
 from answerable.failures.remote import Price
 from answerable.failures.signals import shown_name
+from answerable.integrations.llm_wire import why_ended
 
-# Why a provider says that it stopped, and what that makes of the reply. Every other word is a natural end.
-_STOPPED: Mapping[str, str] = {
-    "length": "truncated",
-    "max_tokens": "truncated",
-    "max_output_tokens": "truncated",
-    "model_context_window_exceeded": "truncated",
-    "pause_turn": "truncated",
-    "content_filter": "content-filter",
-    "refusal": "refusal",
-}
 _MOST_TOKENS = 1 << 40
+_FENCE = re.compile(r"\s*```(json)?[ \t]*\n(.*?)\n?```\s*", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Reply:
-    """What one reply holds. uses: the arguments of each tool call, as JSON. stopped: why it ended."""
+    """What one reply holds. uses: the arguments of each tool call, as JSON. ended: why it did, by its words."""
 
     texts: Sequence[Any]
     uses: Sequence[str]
     refusals: Sequence[Any]
-    stopped: str | None
+    ended: Sequence[Any]
 
 
 def reply_text(response: Any, *, price: Price | None = None) -> str:
@@ -39,28 +33,31 @@ def reply_text(response: Any, *, price: Price | None = None) -> str:
 
     response: a chat completion or a Responses object of the `openai` package, a message of the `anthropic`
     package, or one of them as a dict (`response.json()`). Where a reply is no text but one call of a tool,
-    the call's arguments are the text, as JSON. price: see `reply_usage`.
+    the call's arguments are the text, as JSON; a reply that is wholly one ```json fence is what stands in it.
+    price: see `reply_usage`.
 
     Raises Faulted: "refusal", "content-filter", "truncated" (its end is missing, even if it reads well),
-    "empty", "invalid" (several tool calls), "garbled" (none of the shapes above), and "server-error" or
-    "rate-limit" for a response that failed. It carries the usage and the request id where the response has
+    "empty", "invalid" (several tool calls), "garbled" (none of the shapes above, or it ended as no whole
+    reply does), and "server-error" or "rate-limit" for a response that failed. It carries the usage and the request id where the response has
     them, and as `reply` what came back, for a repair. Raises UsageError for what is no response at all: a
-    coroutine, a stream, or only its message or text.
+    coroutine, a stream, a raw response that was not parsed, or only its message or text.
     """
     reply = _read(response)
     if reply is None:
         _faulted(response, price, "garbled", "the reply is not what the provider's interface sends")
     text = "".join(part for part in reply.texts if isinstance(part, str))
     refusal = " ".join(part for part in reply.refusals if isinstance(part, str) and part.strip())
-    category = "refusal" if refusal else _STOPPED.get(reply.stopped or "")
-    if category is None and _part(response, "status") == "failed":
-        code = _part(_part(response, "error"), "code")
-        category = "rate-limit" if code == "rate_limit_exceeded" else "server-error"
     held = text or refusal or "\n".join(reply.uses)
-    if category is not None:
-        _faulted(response, price, category, held=held)
+    error = _part(response, "error")
+    if refusal:
+        _faulted(response, price, "refusal", held=held)
+    if _part(response, "status") == "failed" or (error and isinstance(error, Mapping | BaseModel)):
+        limited = _part(error, "code") in ("rate_limit_exceeded", 429, "429")
+        _faulted(response, price, "rate-limit" if limited else "server-error", held=held)
+    if (cut := why_ended(reply.ended, empty=not held.strip())) is not None:
+        _faulted(response, price, *cut, held=held)
     if text.strip():
-        return text
+        return _unfenced(text)
     if len(reply.uses) > 1:
         _faulted(response, price, "invalid", f"the reply is {len(reply.uses)} tool calls", held=held)
     if not reply.uses:
@@ -100,6 +97,11 @@ def _read(response: Any) -> _Reply | None:
                 f"the response is a {type(response).__name__}, which has not come back yet",
                 next_step="await it, and do not stream: an answer is read as a whole",
             )
+    if (parse := _parse_of(response)) is not None:
+        raise UsageError(
+            f"the response is a {type(response).__name__}, which is not parsed yet",
+            next_step=f"give {parse}, or call the client without with_raw_response",
+        )
     if response is None or isinstance(response, str) or isinstance(_part(response, "content"), str):
         raise UsageError(
             f"the response is only a {type(response).__name__}",
@@ -114,21 +116,42 @@ def _read(response: Any) -> _Reply | None:
     return None
 
 
+def _parse_of(response: Any) -> str | None:
+    """Return the call that parses what `with_raw_response` gave; None for every other response."""
+    kind = type(response)
+    parse = getattr(kind, "parse", None)
+    if not callable(parse) or not hasattr(kind, "http_request"):
+        return None
+    return "`await response.parse()`" if iscoroutinefunction(parse) else "`response.parse()`"
+
+
+def _unfenced(text: str) -> str:
+    """Return what stands in the one code fence that a text wholly is; any other text as it is.
+
+    A fence that does not say what it holds is opened only if that looks like JSON: it may be meant.
+    """
+    found = _FENCE.fullmatch(text)
+    if found is None or "\n```" in found[2]:
+        return text
+    held = found[2].strip()
+    return held if held and (found[1] or held[0] in "{[") else text
+
+
 def _of_chat(response: Any) -> _Reply | None:
     choices = _parts(response, "choices")
     message = _part(choices[0], "message") if choices else None
     if not (message is None or isinstance(message, Mapping)) and not hasattr(message, "content"):
         return None
-    stopped = _part(choices[0], "finish_reason") if choices else None
+    calls = [_part(call, "function") for call in _parts(message, "tool_calls")]
+    if not calls and (old := _part(message, "function_call")) is not None:
+        calls = [old]  # before there were tools
     content = _part(message, "content")
     blocks = [_part(block, "text") for block in _parts(message, "content")]
     return _Reply(
         texts=blocks or [content],
-        uses=[
-            _arguments(_part(_part(call, "function"), "arguments")) for call in _parts(message, "tool_calls")
-        ],
+        uses=[_arguments(_part(call, "arguments")) for call in calls],
         refusals=[_part(message, "refusal"), *(_part(b, "refusal") for b in _parts(message, "content"))],
-        stopped=stopped if isinstance(stopped, str) else None,
+        ended=[_part(choices[0], "finish_reason") if choices else None],
     )
 
 
@@ -137,14 +160,16 @@ def _of_responses(response: Any) -> _Reply | None:
     if not items and not isinstance(_part(response, "output"), list | tuple):
         return None
     blocks = [block for item in items for block in _parts(item, "content")]
-    reason = _part(_part(response, "incomplete_details"), "reason")
-    if _part(response, "status") == "incomplete" and reason not in _STOPPED:
-        reason = "length"
+    ended = [_part(response, "status")]
+    if ended == ["incomplete"]:  # the details say more, where they are not new
+        reason = _part(_part(response, "incomplete_details"), "reason")
+        ended = [reason if reason == "content_filter" else "length"]
+    spoken = [item for item in items if _part(item, "type") in ("message", "function_call")]
     return _Reply(
         texts=[_part(b, "text") for b in blocks if _part(b, "type") == "output_text"],
         uses=[_arguments(_part(i, "arguments")) for i in items if _part(i, "type") == "function_call"],
         refusals=[_part(b, "refusal") for b in blocks],
-        stopped=reason if isinstance(reason, str) else None,
+        ended=[*ended, *(_part(item, "status") for item in spoken)],
     )
 
 
@@ -152,12 +177,11 @@ def _of_message(response: Any) -> _Reply | None:
     blocks = _parts(response, "content")
     if not isinstance(_part(response, "content"), list | tuple):
         return None
-    stopped = _part(response, "stop_reason")
     return _Reply(
         texts=[_part(b, "text") for b in blocks if _part(b, "type") == "text"],
         uses=[_arguments(_part(b, "input")) for b in blocks if _part(b, "type") == "tool_use"],
         refusals=[],
-        stopped=stopped if isinstance(stopped, str) else None,
+        ended=[_part(response, "stop_reason")],
     )
 
 

@@ -4,7 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from textwrap import wrap
 from typing import Any, Literal
 
-from answerable.failures.messages import awaited, next_step, outside, sentences_for_person, spent
+from answerable.failures.messages import (
+    awaited,
+    next_step,
+    outside,
+    redone_after,
+    redone_as,
+    sentences_for_person,
+    spent,
+)
 from answerable.wording import (
     cause,
     consumed,
@@ -38,6 +46,10 @@ def summary(why: Mapping[str, Any]) -> str:
         sentences.append("Before that, " + "; ".join(_passed_over(a) for a in earlier) + ".")
     if why["degraded"]:
         sentences.append(f"This is a second-best answer ({degraded_by(why['degraded'])}).")
+    if anew := redone_after(why):
+        sentences.append(f"It was {anew}.")
+    if (after := redone_as(why)) is not None:
+        sentences.append(f"It was decided anew on {when(after['at'])}, as record {after['record_id']}.")
     for truth in why["truths"]:
         answered = why["output"] or {}
         wrong = [n for n, v in truth["fields"].items() if answered.get(n) != v]
@@ -92,7 +104,8 @@ def _for_operator(why: Mapping[str, Any], width: int) -> Iterator[str]:
     if why["reads"]:
         yield "What was read"
         yield from (f"  {short(read)}" for read in why["reads"])
-    yield "What was tried"
+    if why["attempts"]:  # nobody knows them where the process ended
+        yield "What was tried"
     for number, attempt in enumerate(why["attempts"], start=1):
         took = lasted(attempt.get("latency_us", 0))
         yield f"  {number}. {attempt['decider']}: {_result(attempt)} in {took}"
@@ -253,6 +266,8 @@ def _linked(other: Mapping[str, Any]) -> str:
         return f"calls to {named or 'a provider'} {what}{f': {with_times(line(because))}' if because else ''}"
     if other["kind"] == "case":
         return f"a later case followed from it, record {other['record_id']}"
+    if other["kind"] == "redone":
+        return f"it was decided anew, record {other['record_id']}"
     return f"{other['kind']} {other['record_id']}"
 
 
