@@ -199,7 +199,7 @@ DESIGN_KEYS = {
 }  # fmt: skip
 OUR_KEYS = {
     "version", "key", "proposal", "reasons", "reason", "decider", "confidence", "due", "latency_us",
-    "cost", "currency", "stage", "truths", "links", "definition", "messages", "fault",
+    "cost", "currency", "stage", "truths", "links", "definition", "messages", "fault", "redone",
     "tokens", "model", "destinations", "classes",
 }  # fmt: skip
 

@@ -372,7 +372,7 @@ def deliver(
 
 @dataclass(slots=True)
 class _Courier:
-    """What one journal's alerts wait in. thread: sends them one after the other, and ends when none is left."""
+    """What one journal's alerts wait in. thread: sends them one by one, and ends when none is left."""
 
     waiting: deque[tuple[Clock, Home, Raised]] = field(default_factory=deque)
     thread: threading.Thread | None = None

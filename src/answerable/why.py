@@ -100,6 +100,7 @@ def gather(book: Casebook, case_id: bytes) -> Why:
         "classes": left.get("classes", []),
         "stage": header["stage"],
         "effects": [],
+        "redone": _redone(book, header),
         **later,
         "versions": {**(part("versions") or {}), "definition": header["definition"].hex()},
         "definition": definition,
@@ -178,6 +179,18 @@ def _later(book: Casebook, case_id: bytes) -> dict[str, Any]:
             )
     merged = {name: value for truth in truths for name, value in truth["fields"].items()}
     return {"reviews": reviews, "truth": merged or None, "truths": truths, "links": links}
+
+
+def _redone(book: Casebook, header: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the earlier record whose place this one took, and why it was second best; else None."""
+    parent = header["parent"]
+    if parent is None or (header["id"], "redone") not in book.children(parent):
+        return None
+    before = book.ledger.get(parent)
+    if before is None:
+        return None
+    told = {name: before.entry.header[name] for name in ("status", "degraded")}
+    return {"record_id": text_id(parent), "at": timestamp(before.entry.header["at"]), **told}
 
 
 def _proof(book: Casebook, stored: Stored) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import typer
 
 from answerable.cli.chaos import ChaosOptions, chaos
 from answerable.errors import UsageError
+from webhooks import Receiver, receiving
 
 pytest.importorskip("pydantic_ai")
 SHARED = '''
@@ -92,7 +94,8 @@ def run(
     code = 0
     capsys.readouterr()
     try:
-        chaos(ChaosOptions(target=f"chaos_target.py:{name}", faults=faults, json=True, **more))
+        target = name if ":" in name else f"chaos_target.py:{name}"
+        chaos(ChaosOptions(target=target, faults=faults, json=True, **more))
     except typer.Exit as ended:
         code = ended.exit_code
     return code, json.loads(capsys.readouterr().out)
@@ -141,7 +144,10 @@ def test_own_code_meets_the_faults_through_its_client(
 
     assert code == 1
     assert told["models"] == ["environment"]
-    assert problems(told) == {"a model was called 3 times, not 1 at most: turn off its client's retries"}
+    assert problems(told) == {
+        "a model was called 3 times, not 1 at most: turn off its client's retries; "
+        "or it does not read a reply in a code fence: use ans.reply_text"
+    }
     assert os.environ.get("OPENAI_BASE_URL") == before
 
 
@@ -159,6 +165,73 @@ def test_a_decision_without_models_is_refused(folder: Path) -> None:
     """Rules alone have nothing that could be pretended."""
     with pytest.raises(UsageError, match="no input of route-ticket reached a model"):
         chaos(ChaosOptions(target="chaos_target.py:rules"))
+
+
+REAL = """
+from chaos_target import *
+
+
+def ask_there(case, url=f"http://127.0.0.1:PORT/v1"):
+    client = openai.OpenAI(base_url=url, timeout=1, max_retries=0)
+    said = client.chat.completions.create(model="m", messages=[{"role": "user", "content": case.input.body}])
+    return json.loads(said.choices[0].message.content)
+
+
+def ask_by_name(case):
+    return ask_there(case, "http://models.example.com:8080/v1")
+
+
+there = decision(ans.model(ask_there, version="1"), default)
+named = decision(ans.model(ask_by_name, version="1"), default)
+both = decision(ans.model(ask_there, version="1"), second, default)
+"""
+
+
+@pytest.fixture
+def real(folder: Path) -> Iterator[Receiver]:
+    """A server that stands for a real provider; decisions of chaos_real.py have its address in their code."""
+    with receiving() as made:
+        (folder / "chaos_real.py").write_text(REAL.replace("PORT", made.url.rpartition(":")[2]))
+        yield made
+    sys.modules.pop("chaos_real", None)
+
+
+@pytest.mark.parametrize("name", ["there", "named"])
+def test_nothing_is_sent_to_a_place_that_the_code_names_itself(
+    folder: Path, real: Receiver, name: str
+) -> None:
+    """A client with an address of its own would reach the real provider, with the real key."""
+    place = "models.example.com:8080" if name == "named" else real.url.removeprefix("http://")
+
+    with pytest.raises(UsageError, match=f"called {place} itself") as caught:
+        chaos(ChaosOptions(target=f"chaos_real.py:{name}"))
+
+    assert "let its client take its address from OPENAI_BASE_URL" in caught.value.next_step
+    assert real.got == []
+    with socket.create_connection(("127.0.0.1", int(real.url.rpartition(":")[2])), timeout=5):
+        pass  # afterwards connections are free again
+
+
+def test_what_was_not_let_out_is_a_problem(
+    folder: Path, real: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where another model of the decision can be pretended."""
+    code, told = run(capsys, "chaos_real.py:both", "5")
+
+    client = "let its client take its address from OPENAI_BASE_URL"
+    assert code == 1
+    assert f"it called {real.url.removeprefix('http://')} itself; {client}" in problems(told)
+    assert real.got == []
+
+
+@pytest.mark.parametrize("numbers", ["6", "99", "5,99"])
+def test_numbers_that_select_nothing_are_refused(folder: Path, numbers: str) -> None:
+    """With those that there are, instead of a run that sent nothing and found no problem."""
+    with pytest.raises(UsageError, match=f"has the number {numbers[-2:].strip(',')}") as caught:
+        chaos(ChaosOptions(target="chaos_target.py:careful", faults=numbers))
+
+    there = caught.value.next_step.removeprefix("give one of ").split(", ")
+    assert "5" in there and "6" not in there
 
 
 def test_faults_are_named_by_numbers(folder: Path) -> None:

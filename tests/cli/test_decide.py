@@ -29,6 +29,7 @@ def test_the_shape_of_the_summary(cli: Any) -> None:
         "deciders": {"hacked": 1, "default": 1},
         "degraded": 1,
         "degraded_reasons": {"default": 1},
+        "flagged": 0,
         "rejected": [],
         "rows": 2,
         "replayed": 0,

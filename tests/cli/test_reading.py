@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from answerable.cli.printing import say_table
+from answerable.cli.printing import say_findings, say_table
 from answerable.encoding import MICRO, moment
 from answerable.errors import UsageError
 
@@ -455,3 +455,60 @@ def test_a_wrong_answer_is_one_clear_error(waiting: Any, args: tuple[str, ...], 
     assert (ran.code, ran.out) == (2, "")
     assert said in ran.err
     assert waiting("why", "--key", "7", "--json").json["status"] == "escalated"
+
+
+@pytest.mark.parametrize("words", [("high",), ()])
+def test_a_key_without_a_field_says_that_the_field_is_missing(waiting: Any, words: tuple[str, ...]) -> None:
+    """The case is named; and of two things missing the answer is told before who gives it."""
+    ran = waiting("resolve", "--key", "7", *words)
+
+    assert ran.code == 2
+    assert "FIELD=VALUE" in ran.err and "one case" not in ran.err and "principal" not in ran.err
+    assert "next: write urgency=low|high" in ran.err
+
+
+def test_who_answers_is_asked_for_last(waiting: Any) -> None:
+    """Whatever else is wrong would stay wrong."""
+    assert "no record with the key '8'" in waiting("resolve", "--key", "8", "urgency=high").err
+    last = waiting("resolve", "--key", "7", "urgency=high")
+
+    assert (last.code, "add --principal" in last.err) == (2, True)
+    assert waiting("why", "--key", "7", "--json").json["status"] == "escalated"
+
+
+def test_of_several_decisions_the_option_is_named(waiting: Any) -> None:
+    """`resolve` has no place for a TARGET but --decision."""
+    waiting.write("answerable.toml", 'decisions = ["asked.py:ask", "asked.py:plain"]\n')
+    ran = waiting("resolve", "--key", "7", "urgency=high", "--principal", "user:ann")
+
+    assert "the project names 2 decisions" in ran.err and "such as --decision ask" in ran.err
+
+
+def test_of_an_answered_case_the_truth_is_told_instead(cli: Any) -> None:
+    """It never waited, so there is nothing to resolve."""
+    cli.write("cases.csv", "number,body\n1,hi\n")
+    cli("decide", "decision.py:route", "cases.csv")
+    ran = cli("resolve", "--key", "1", "urgency=high", "--decision", "decision.py:route")
+
+    assert ran.code == 2
+    assert "is answered and never waited for a person" in ran.err
+    assert "`answerable truth import` or `ws.truth`" in ran.err
+
+
+def test_findings_of_one_cause_stand_above_what_mends_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody has to match two lists by their order, and no line is there twice."""
+    say_findings(
+        [
+            ("disk", "ok", "9 GiB free", ""),
+            ("alerts", "warn", "a is down", "wait"),
+            ("alerts", "warn", "b has no key", "renew it"),
+            ("alerts", "warn", "c is down", "wait"),
+            ("alerts", "warn", "a is down", "wait"),
+        ]
+    )
+
+    assert [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()] == [
+        "disk ok 9 GiB free",
+        *("alerts warn a is down", "alerts warn c is down", "next: wait"),
+        *("alerts warn b has no key", "next: renew it"),
+    ]

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import answerable as ans
 from answerable import alerting
-from answerable.alerting import alerts, recall_alerts, resolve_alert
+from answerable.alerting import alerts, recall_alerts, resolve_alert, undelivered
+from answerable.breakers import Change
 from answerable.callers import step
+from answerable.counters import Counters
 from answerable.encoding import MICRO
 from answerable.errors import LedgerUnavailable
 from answerable.ledger.entry import Receipt, Unit
+from answerable.watch import Watch
 from failures.test_alerting import QUOTA, alerts_pass, entries, forget, hooked, join, tell
 from webhooks import Receiver, receiving
 from workspaces import KINDS, memory, on_each_journal, standing_clock
@@ -200,3 +205,92 @@ def test_the_webhook_hears_that_it_is_over(any_ws: ans.Workspace, receiver: Rece
     assert failed == last
     assert last | {"status": "raised", "next_step": "pay the bill"} == first
     assert len({headers["webhook-id"] for _, headers, _ in receiver.got}) == 2
+
+
+def test_what_another_process_raised_is_ended_by_one_that_looks(any_ws: ans.Workspace) -> None:
+    """A breaker may close in another process than the one whose call opened it, even after it closed here."""
+    tell(any_ws)
+    end(any_ws)
+    here = alerting._MEMORIES.pop(any_ws.book)
+    tell(any_ws)
+    alerting._MEMORIES[any_ws.book] = here
+    assert not end(any_ws)
+    seen_once = end(any_ws, look=True)
+
+    tell(any_ws)
+    forget(any_ws)
+
+    assert (seen_once, end(any_ws, look=True), end(any_ws, look=True)) == (True, True, False)
+    assert tell(any_ws)
+
+
+def test_a_breaker_that_closes_in_another_process_ends_its_alert(any_ws: ans.Workspace) -> None:
+    """Else the next outage would only be counted, and told to nobody."""
+    tell(any_ws, replace(QUOTA, key="breaker:p m"))
+    forget(any_ws)
+
+    async def submit(unit: Unit) -> Receipt:
+        return any_ws.journal.submit(unit)
+
+    watch = Watch(submit=submit, book=any_ws.book, counters=Counters(), home=any_ws.home)
+    closed = Change(event="closed", provider="p", model="m", what="a probe succeeded", fault="timeout")
+    account: Any = None  # who called does not matter
+    step(watch.changed(account, closed, told=False))
+
+    assert [row.status for row in alerts(any_ws.journal)] == ["resolved"]
+    assert tell(any_ws, replace(QUOTA, key="breaker:p m"))
+
+
+def test_a_webhook_that_hangs_costs_one_thread(
+    ws: ans.Workspace, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many alerts there are; so many wait for it, and what does not fit is left for the worker."""
+    monkeypatch.setattr(alerting, "_QUEUED", 3)
+    home, go_on, posted = hooked(ws, receiver.url), threading.Event(), alerting.post
+
+    def hangs(*given: Any, **more: Any) -> None:
+        go_on.wait(5)
+        posted(*given, **more)
+
+    monkeypatch.setattr(alerting, "post", hangs)
+    for n in range(10):
+        tell(ws, replace(QUOTA, key=f"k{n}"), home=home)
+
+    threads = [thread for thread in threading.enumerate() if thread.name == "answerable-alert"]
+    go_on.set()
+    join("answerable-alert")
+
+    assert len(threads) == 1
+    assert not threads[0].is_alive()  # it ends when nothing waits
+    sent = [json.loads(body)["key"] for _, _, body in receiver.got]
+    assert sent[:3] == ["k0", "k1", "k2"] and len(sent) in (3, 4)  # the first may be under way already
+    assert alerts_pass(ws).done == 10 - len(sent)
+    tell(ws, home=home)  # the next is sent at once again
+    join("answerable-alert")
+    assert len(receiver.got) == 11
+
+
+def test_where_nobody_replies_what_waits_is_left_for_the_worker(
+    ws: ans.Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else each of them would wait as long, one after the other."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        home = hooked(ws, f"http://127.0.0.1:{closed.getsockname()[1]}")
+    go_on, posted, tries = threading.Event(), alerting.post, []
+
+    def waits(*given: Any, **more: Any) -> None:
+        tries.append(1)
+        go_on.wait(5)
+        posted(*given, **more)
+
+    monkeypatch.setattr(alerting, "post", waits)
+    for n in range(3):
+        tell(ws, replace(QUOTA, key=f"k{n}"), home=home)
+    while not tries:
+        go_on.wait(0.01)
+    go_on.set()
+    join("answerable-alert")
+
+    assert len(tries) == 1
+    assert len(undelivered(ws.journal, ws.clock)) == 3
+    assert "waits (and 2 more) for `answerable work`" in caplog.messages[-1]

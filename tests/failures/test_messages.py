@@ -74,6 +74,7 @@ def why(**changes: Any) -> dict[str, Any]:
         "reviews": [],
         "truths": [],
         "links": [],
+        "redone": None,
         "summary": "",
         "definition": {
             "question": "Which team?",
@@ -391,6 +392,8 @@ def test_the_auditor_reads_where_data_could_go_and_of_which_classes() -> None:
     [
         ("failed", "circuit-open", [("connect", 12_000), ("circuit-open", None)],
          "called once: connect, waited 12 ms; not called: circuit open"),
+        ("failed", "server-error", [("server-error", 12_000), ("circuit-open", None)],
+         "called once: server error, waited 12 ms; not called: circuit open"),
         ("failed", "budget", [("connect", 0), ("timeout", 0), ("budget", None)],
          "called 2 times: connect; timeout; not called: budget"),
         ("failed", "busy", [("busy", None)], ""),
@@ -539,3 +542,45 @@ def test_every_category_can_be_paged_with_a_step_of_its_own(category: str) -> No
     assert STEPS.keys() == TABLE.keys()
     assert alert(category).next_step == STEPS[category]
     assert CATEGORIES[category] in alert(category).what or category in ("exception", "wrong-type")
+
+
+BEFORE = {"record_id": "old-id", "at": "2026-05-02T10:00:00Z", "degraded": "fault:overloaded"}
+
+
+def test_a_case_decided_anew_says_after_what_and_why() -> None:
+    """In the words of each reader; the person reads nothing of records and faults."""
+    case = why(redone=BEFORE)
+    operator = f"decided anew after record old-id of 2 May 2026 at 10:00 UTC, which was second best: {DOWN}"
+
+    assert for_person(case).startswith(
+        "This was decided anew: on 2 May 2026 at 10:00 UTC it was answered as a precaution, "
+        "because too much was asked at once. The answer is:"
+    )
+    assert operator in for_operator(case) and operator in summary(case)
+    told = case | BY_WEB | {"summary": summary(case)}
+    for reader in ("operator", "auditor"):
+        assert "decided anew after record old-id" in " ".join(tell(told, reader).split())
+    open_before = why(redone=BEFORE | {"degraded": None})
+    assert "there was no answer and no person was asked" in for_person(open_before)
+    assert "which was left open with nobody asked" in for_operator(open_before)
+
+
+BY_WEB = {"principal": {"id": "service:web"}, "purpose": "support", "stage": "live", "versions": {}}
+DOWN = f"an earlier decider failed: {CATEGORIES['overloaded']}"
+
+
+def test_a_record_that_was_decided_anew_names_what_holds_now() -> None:
+    """Nothing is to be done about it any more."""
+    link = {"kind": "redone", "at": "2026-05-04T10:00:00Z", "record_id": "new-id"}
+    case = why(degraded="fault:overloaded", links=[link])
+
+    assert "what holds now has another number: new-id." in for_person(case)
+    assert "Next: nothing here; it was decided anew, see record new-id" in for_operator(case)
+    assert "4 May 2026 at 10:00 UTC: it was decided anew, record new-id" in tell(case, "operator")
+    assert "decided anew" not in tell(why() | BY_WEB, "auditor") + for_person(why()) + for_operator(why())
+
+
+def test_an_interrupted_case_has_no_empty_heading() -> None:
+    """Nobody knows what was tried."""
+    assert "What was tried" not in tell(unanswered("failed", fault="interrupted", attempts=[]), "operator")
+    assert "What was tried" in tell(why(), "operator")

@@ -122,6 +122,7 @@ MODULES: dict[str, str] = {
     "chaos.dialects": "shell",
     "chaos.faults": "shell",
     "chaos.filled": "shell",
+    "chaos.guard": "shell",
     "chaos.judging": "shell",
     "chaos.reference": "shell",
     "chaos.replies": "shell",

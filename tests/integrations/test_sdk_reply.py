@@ -8,6 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import anthropic
+import httpx2
+import openai
 import pytest
 from anthropic.types import Message
 from hypothesis import given, settings
@@ -97,6 +100,7 @@ def typed(reply: dict[str, Any]) -> Any:
 
 USES = {"type": "tool_use", "id": "t", "name": "answer", "input": json.loads(JSON)}
 CALLED = {"type": "function_call", "id": "f", "call_id": "c", "name": "answer", "arguments": JSON}
+SPOKEN = {"type": "message", "id": "m", "content": [{"type": "output_text", "text": JSON}]}
 FORMS = pytest.mark.parametrize("form", [typed, dict], ids=["object", "dict"])
 
 
@@ -108,6 +112,9 @@ FORMS = pytest.mark.parametrize("form", [typed, dict], ids=["object", "dict"])
         pytest.param(responses(), id="responses"),
         pytest.param(message(), id="message"),
         pytest.param(chat(None, "tool_calls", tool_calls=[tool()]), id="chat, one tool"),
+        pytest.param(chat(None, "function_call", function_call=tool()["function"]), id="chat, a function"),
+        pytest.param(chat(finish="STOP"), id="chat, in capitals"),
+        pytest.param({**chat(), "error": None}, id="chat, no error"),
         pytest.param(responses(output=[CALLED]), id="responses, one tool"),
         pytest.param(message(USES, stop="tool_use"), id="message, one tool"),
     ],
@@ -140,6 +147,19 @@ def test_the_text_of_a_reply_is_read(form: Callable[[Any], Any], reply: dict[str
         (responses(output=[]), "empty", None),
         (responses(output=[], status="failed", error={"code": "server_error", "message": "x"}), "server-error", None),
         (responses(output=[], status="failed", error={"code": "rate_limit_exceeded", "message": "x"}), "rate-limit", None),
+        (responses(status="cancelled"), "garbled", JSON),
+        (responses(status="in_progress"), "garbled", JSON),
+        (responses(status="queued", output=[]), "garbled", None),
+        (responses(output=[SPOKEN | {"status": "incomplete"}]), "truncated", JSON),
+        (responses(output=[SPOKEN | {"status": "in_progress"}]), "garbled", JSON),
+        (chat(JSON, "error"), "garbled", JSON),
+        (chat(JSON, "SAFETY"), "content-filter", JSON),
+        (chat(JSON, " Length "), "truncated", JSON),
+        (chat(JSON, "gave_up"), "garbled", JSON),
+        (chat("", "gave_up"), "content-filter", None),
+        ({**chat(), "error": {"code": 502, "message": "billing"}}, "server-error", JSON),
+        ({**chat(), "error": {"code": 429, "message": "slow down"}}, "rate-limit", JSON),
+        (message(stop="abort"), "garbled", JSON),
         (message(stop="refusal"), "refusal", JSON),
         (message(stop="max_tokens"), "truncated", JSON),
         (message(stop="model_context_window_exceeded"), "truncated", JSON),
@@ -239,3 +259,44 @@ def test_on_the_road_a_refusal_goes_to_the_default(memory: ans.Workspace) -> Non
 
     assert (outcome.output, outcome.degraded, script.hits) == (HIGH, "fault:refusal", 0)
     assert outcome.attempts[0].calls[0]["reply"] == "I will not."
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (f"```json\n{JSON}\n```", JSON),
+        (f"\n```JSON \n{JSON}```\n", JSON),
+        (f"```\n{JSON}\n```", JSON),
+        ("```\nls -l\n```", None),
+        (f"Here it is:\n```json\n{JSON}\n```", None),
+        (f"```json\n{JSON}\n```\nor\n```json\n{JSON}\n```", None),
+    ],
+)
+def test_a_reply_that_is_wholly_one_fence_is_what_stands_in_it(said: str, read: str | None) -> None:
+    """As a language model's is; prose around it stays, and so does a fence that may be meant."""
+    assert ans.reply_text(chat(said)) == (said if read is None else read)
+
+
+def raw(package: Any) -> Any:
+    """What `with_raw_response` of a package gives."""
+    reply = json.dumps(chat() if package is openai else message())
+    there = httpx2.MockTransport(lambda request: httpx2.Response(200, text=reply, headers=HEADERS))
+    kind = package.OpenAI if package is openai else package.Anthropic
+    asked: Any = {"model": "m", "messages": [{"role": "user", "content": "?"}]}
+    with kind(api_key="k", http_client=httpx2.Client(transport=there), max_retries=0) as client:
+        if package is openai:
+            return client.chat.completions.with_raw_response.create(**asked)
+        return client.messages.with_raw_response.create(max_tokens=9, **asked)
+
+
+HEADERS = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize("package", [openai, anthropic], ids=["openai", "anthropic"])
+def test_a_raw_response_is_to_be_parsed_first(package: Any) -> None:
+    """It is a misuse of our call, and nothing that the provider spoilt."""
+    response = raw(package)
+
+    with pytest.raises(ans.UsageError, match=r"response\.parse\(\)"):
+        ans.reply_text(response)
+    assert ans.reply_text(response.parse()) == JSON

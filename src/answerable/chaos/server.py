@@ -86,7 +86,8 @@ class Upstream:
 class FaultServer:
     """Pretended providers under one port, in a thread of their own; use it in a `with` block.
 
-    values: what an answer holds where the request gives no JSON schema for it.
+    values: what an answer holds where the request gives no JSON schema for it. tried: "HOST:PORT" of
+    connections to other places, which were refused; see `guard`.
     """
 
     def __init__(self, *, values: Any = None) -> None:
@@ -96,11 +97,14 @@ class FaultServer:
         self._thread = threading.Thread(target=self._run, name="answerable-chaos", daemon=True)
         self._ready: Future[int] = Future()
         self._tls: asyncio.Server | None = None
+        self._ports: set[int] = set()
+        self.tried: list[str] = []
         self.port = 0
 
     def __enter__(self) -> "FaultServer":
         self._thread.start()
         self.port = self._ready.result(timeout=10)
+        self._ports.add(self.port)
         return self
 
     def __exit__(
@@ -123,7 +127,18 @@ class FaultServer:
     def expired_tls(self, name: str) -> str:
         """Return a URL of this provider whose certificate is out of date."""
         made = asyncio.run_coroutine_threadsafe(self._serve_tls(), self._loop).result(timeout=20)
+        self._ports.add(made)
         return f"https://{HOST}:{made}/{name}/v1"
+
+    def refusing(self) -> str:
+        """Return a URL of its own on which nobody listens: connections are refused."""
+        url = closed_url()
+        self._ports.add(int(url.rpartition(":")[2].partition("/")[0]))
+        return url
+
+    def is_ours(self, host: str, port: int) -> bool:
+        """Say whether an address is one of this server's."""
+        return host in (HOST, "localhost") and port in self._ports
 
     # -- the thread ----------------------------------------------------------------------------------
 

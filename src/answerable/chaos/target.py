@@ -12,7 +12,7 @@ from answerable.chaos.filled import filled
 from answerable.chaos.judging import SLACK, leak, who
 from answerable.chaos.replies import SOUND, Reply, Said
 from answerable.chaos.run import NOWHERE, chosen_faults, quiet
-from answerable.chaos.server import FaultServer, Upstream, closed_url
+from answerable.chaos.server import FaultServer, Upstream
 from answerable.chaos.variants import Fault, Variant
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Outcome
@@ -24,6 +24,7 @@ from answerable.workspace import MEMORY, Workspace
 
 ENVIRONMENT = "environment"  # the provider that clients find by their environment variables
 _GIVEN_UP_S = 2.0  # a client's own retries wait about so long
+_CLIENT = "let its client take its address from OPENAI_BASE_URL"
 _LOOKED_AT = 20  # inputs, until one is found that reaches a model
 # Settings that stand for a decision of ours; here the user's own is what meets the fault.
 _OURS = ("person", "alone", "checked", "misspelt")
@@ -149,6 +150,11 @@ def aim(
             )
     if invalid is not None:
         raise invalid
+    if server.tried:
+        raise UsageError(
+            f"{decision.name} called {', '.join(server.tried)} itself, and nothing may leave this machine",
+            next_step=f"{_CLIENT}, or ANTHROPIC_BASE_URL",
+        )
     raise UsageError(
         f"no input of {decision.name} reached a model that can be pretended",
         next_step="give CASES with one that its rules leave open; models are found behind ans.llm, and "
@@ -188,9 +194,18 @@ def meet(
 ) -> list[Met]:
     """Send the faults with these numbers (all without any) and return how each was met, in order.
 
-    progress: called with each as it is done. A fault that cannot reach this decision is left out.
+    progress: called with each as it is done. A fault that cannot reach this decision is left out. Raises
+    UsageError for a number that there is not, and if all of them are left out.
     """
     found: list[Met] = []
+    there = [f.number for f in chosen_faults(()) if any(_applies(v, aimed) for v in f.variants)]
+    known = {fault.number for fault in chosen_faults(())}
+    if numbers and (not known.issuperset(numbers) or not set(there).intersection(numbers)):
+        wrong = [number for number in numbers if number not in there]
+        raise UsageError(
+            f"no fault that can be sent to {aimed.decision.name} has the number {', '.join(map(str, wrong))}",
+            next_step=f"give one of {', '.join(map(str, there))}",
+        )
     with quiet():
         for fault in chosen_faults(numbers):
             for variant in fault.variants:
@@ -227,7 +242,7 @@ def _met(fault: Fault, variant: Variant, aimed: Aim, server: FaultServer) -> Met
         upstream.play(*variant.second)
     decision = aimed.decision
     if variant.reach != "server":
-        place = {"refused": closed_url(), "nowhere": NOWHERE}.get(variant.reach)
+        place = {"refused": server.refusing(), "nowhere": NOWHERE}.get(variant.reach)
         decision, _ = _moved(decision, server, first=place or server.expired_tls(first.name))
     with Workspace(MEMORY) as ws:
         started = time.perf_counter()
@@ -235,7 +250,9 @@ def _met(fault: Fault, variant: Variant, aimed: Aim, server: FaultServer) -> Met
         seconds = time.perf_counter() - started
         story = ws.why(outcome.record_id).text("person", width=10_000)
     hits = {u.name: u.hits for u in aimed.upstreams if u.hits}
-    problems = (*_problems(variant, aimed, outcome, seconds), *leak(story))
+    away = [f"it called {place} itself; {_CLIENT}" for place in server.tried]
+    server.tried.clear()
+    problems = (*away, *_problems(variant, aimed, outcome, seconds), *leak(story))
     if first.name == ENVIRONMENT and seconds > aimed.deadline / SLACK:
         first.play(SOUND)  # a client that was given up may go on calling; it must not disturb what follows
         time.sleep(_GIVEN_UP_S)
@@ -263,7 +280,10 @@ def _problems(variant: Variant, aimed: Aim, outcome: Outcome[Any], seconds: floa
         yield "the case failed: add ans.default(...) or ans.person(...) behind its models"
     allowed = _allowed(variant, aimed.decision)
     if first.hits > allowed:
-        yield f"{name} was called {first.hits} times, not {allowed} at most: turn off its client's retries"
+        step = "turn off its client's retries"
+        if first.name == ENVIRONMENT:  # its own code may call again because of what it could not read
+            step += "; or it does not read a reply in a code fence: use ans.reply_text"
+        yield f"{name} was called {first.hits} times, not {allowed} at most: {step}"
     refused = not {"primary", "second"} & set(expected.by) and _is_refusal(variant)
     if refused and any(u.hits for u in aimed.upstreams[1:]):
         yield "after a refusal another model was asked"

@@ -55,12 +55,17 @@ class Tally:
         """How many cases came to an end, of whatever kind."""
         return self.outcomes.total()
 
+    @property
+    def spoilt(self) -> int:
+        """How many cases are second best or failed, which is worse."""
+        return self.degraded.total() + self.outcomes["failed"]
+
     def count(self, status: str, made_by: str | None, degraded: object) -> None:
         """Count one case. made_by: "name@version"."""
         self.outcomes[status] += 1
         if status == "answered" and made_by:
             self.deciders[made_by.partition("@")[0]] += 1
-        if degraded:
+        if degraded and status != "failed":
             self.degraded[str(degraded)] += 1
 
     def data(self) -> dict[str, Any]:

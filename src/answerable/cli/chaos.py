@@ -48,12 +48,14 @@ def chaos(options: ChaosOptions) -> None:
     TARGET may be left out where the project file names one decision.
 
     Its models are pretended on this machine: those of ans.llm, and those that its own code calls by clients
-    that heed OPENAI_BASE_URL or ANTHROPIC_BASE_URL. Nothing is sent out, and no record is kept.
+    that heed OPENAI_BASE_URL or ANTHROPIC_BASE_URL. Nothing is sent out: a connection to any other place is
+    refused and counts as a problem. No record is kept.
 
     Exit 1 if a problem is found.
     """
     numbers = _numbers(options.faults)
     load("pydantic_ai", extra="llm", purpose="chaos")
+    from answerable.chaos.guard import nothing_leaves
     from answerable.chaos.server import FaultServer
     from answerable.chaos.target import aim, meet
     from answerable.cli.targets import load_target
@@ -61,6 +63,7 @@ def chaos(options: ChaosOptions) -> None:
     with (
         FaultServer() as server,
         _environment(server),
+        nothing_leaves(server),
         redirect_stdout(sys.stderr),  # a decider that prints must not spoil the result
         progress("sending faults") as step,
     ):
@@ -146,6 +149,8 @@ def _environment(server: "FaultServer") -> Iterator[None]:
         "ANTHROPIC_BASE_URL": upstream.origin,
         "OPENAI_API_KEY": _KEY,
         "ANTHROPIC_API_KEY": _KEY,
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
     }
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)

@@ -7,7 +7,6 @@ from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import uuid4
 
 import typer
 
@@ -31,7 +30,6 @@ from answerable.wording import degraded_by
 
 if TYPE_CHECKING:
     from answerable.cli.batch import Allowance, Tally
-    from answerable.failures.budget import Budget
 
 truth_app = group("What turned out to be right.")
 _SHOWN = 20  # rejected rows named one by one on a terminal
@@ -108,7 +106,9 @@ class DecideOptions(Common):
     max_degraded: Annotated[
         str | None,
         typer.Option(
-            "--max-degraded", metavar="N%", help="Exit 1 if more cases are second best; 5% or a number."
+            "--max-degraded",
+            metavar="N%",
+            help="Exit 1 if more cases are second best or failed; 5% or a number.",
         ),
     ] = None
     dev: Annotated[bool, typer.Option("--dev", help="Allow another definition under a recorded version.")] = (
@@ -154,11 +154,8 @@ def decide(options: DecideOptions) -> None:
     if options.out is not None:
         check_place(options.out, source, resume=options.resume)
     decision = load_target(target)
-    if options.redo and not decision.key_fields:
-        raise UsageError(
-            f"{decision.name} has no key, so nothing that was recorded can be found again",
-            next_step="leave out --redo, or mark an input field with ans.Key",
-        )
+    if options.redo:
+        _check_redo(decision, resume=options.resume)
     with redirect_stdout(sys.stderr):  # a decider that prints must not spoil the result
         tally, stopped = _decided(decision, source, options)
     if options.json:
@@ -171,15 +168,34 @@ def decide(options: DecideOptions) -> None:
     if tally.broken is not None:
         raise tally.broken
     if stopped:
-        how = f"go on with the same command and --resume; the results so far are in {options.out}.partial"
+        how = f"{_going_on(options)}; the results so far are in {options.out}.partial"
         note(f"stopped; {how}" if options.out else "stopped; what was decided is recorded")
         raise typer.Exit(130)
-    too_many = spared.exceeded(tally.cases, tally.degraded.total())
+    too_many = spared.exceeded(tally.cases, tally.spoilt)
     if too_many:
         _tell_too_many(tally, decision, options.home)
     _judge(tally.rejected, tally.rows, allowed)
     if too_many:
         raise typer.Exit(1)
+
+
+def _check_redo(decision: Any, *, resume: bool) -> None:
+    """Raise UsageError where --redo would silently decide nothing anew."""
+    if not decision.key_fields:
+        raise UsageError(
+            f"{decision.name} has no key, so nothing that was recorded can be found again",
+            next_step="leave out --redo, or mark an input field with ans.Key",
+        )
+    if resume:  # the rows in OUT stay as they are: it would have two of a line
+        raise UsageError(
+            "--resume keeps what is in OUT, and --redo decides it anew",
+            next_step="leave out --resume and name another -o: what came out well is not decided again",
+        )
+
+
+def _going_on(options: DecideOptions) -> str:
+    """Say which command goes on with a run that did not come to its end."""
+    return f"go on with the same command and {'another -o' if options.redo else '--resume'}"
 
 
 def _decided(decision: Any, source: str, options: DecideOptions) -> tuple["Tally", bool]:
@@ -188,6 +204,7 @@ def _decided(decision: Any, source: str, options: DecideOptions) -> tuple["Tally
     from answerable.cli.cases import Cases
     from answerable.cli.columns import named_pairs
     from answerable.cli.results import Results
+    from answerable.failures.budget import Budget
     from answerable.integrations.tables import open_table
 
     named = named_pairs(options.column or (), "--column", [f.path for f in decision.input_fields])
@@ -207,7 +224,7 @@ def _decided(decision: Any, source: str, options: DecideOptions) -> tuple["Tally
             results,
             principal=options.principal,
             concurrency=options.concurrency,
-            budget=run_budget(options.budget),
+            budget=None if options.budget is None else Budget(money=options.budget, per="ever"),
             stop=stop,
             redo=options.redo,
         )
@@ -218,17 +235,10 @@ def _decided(decision: Any, source: str, options: DecideOptions) -> tuple["Tally
         finally:
             results.close(complete=complete)
             if not complete and options.out is not None and not stop.is_set():
-                note(f"the results so far are in {options.out}.partial; go on with --resume")
+                note(f"the results so far are in {options.out}.partial; {_going_on(options)}")
     if not tally.rows and not table.columns and tally.broken is None and options.limit != 0:
         raise InputError(f"{table.name} has no rows", next_step="give at least one case")
     return tally, stop.is_set()
-
-
-def run_budget(money: float | None) -> "Budget | None":
-    """Return a budget of its own for one run."""
-    from answerable.failures.budget import Budget
-
-    return None if money is None else Budget(money=money, per="ever", name=f"run-{uuid4()}")
 
 
 def _tell_columns(ignored: tuple[str, ...], notes: tuple[str, ...]) -> None:
@@ -337,13 +347,20 @@ def _answer_form(decision: Any) -> list[str]:
 
 
 def _tell_too_many(tally: "Tally", decision: Any, home: str | None) -> None:
-    """Say that too many answers are second best, and what to do about it."""
-    cases = f"{tally.degraded.total():,} of {tally.cases:,} cases"
-    see = "" if home == MEMORY else f"see them with `{_listing(decision, _degraded(tally), home)}`"
+    """Say that too many cases are second best or failed, and what to do about it."""
+    cases = f"{tally.spoilt:,} of {tally.cases:,} cases"
+    where = [_degraded(tally)] if tally.degraded else []
+    where += ["status = failed"] if tally.outcomes["failed"] else []
+    listed = " and ".join(f"`{_listing(decision, one, home)}`" for one in where)
+    see = "" if home == MEMORY else f"see them with {listed}"
     redo = "decide them anew with --redo once that is mended" if _redoable(tally, decision) else ""
     step = ", ".join(filter(None, (see, redo))) or "mend what is told above"
-    what = f"{cases} are second best, which is more than --max-degraded allows"
+    what = f"{cases} are second best{_and_failed(tally)}, which is more than --max-degraded allows"
     say_error(what, f"{step}, or allow more with --max-degraded")
+
+
+def _and_failed(tally: "Tally") -> str:
+    return f" or failed ({tally.outcomes['failed']:,} failed)" if tally.outcomes["failed"] else ""
 
 
 def _judge(rejected: list[tuple[int, str]], rows: int, allowed: "Allowance") -> None:

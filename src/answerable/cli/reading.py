@@ -136,7 +136,9 @@ def records(options: RecordsOptions) -> None:
         found = _listed(workspace, options, kinds)
         if options.json:
             for line in found:
-                told = {"what": _what(workspace, line)} if kinds != _CASES else {}
+                told: dict[str, Any] = {"what": _what(workspace, line)} if kinds != _CASES else {}
+                if line["kind"] == "alert":
+                    told |= _of_alert(workspace, line)
                 say_json({n: v for n, v in {**line, **told}.items() if v is not None}, indent=None)
             return
         width = columns_of(sys.stdout)
@@ -226,6 +228,19 @@ def _what(workspace: "Workspace", line: Mapping[str, Any]) -> str:
         return str(detail.get("what") or "")
     version = f"version {line['version']}" if line["kind"] == "definition" else ""
     return line["label"] or line["degraded"] or version
+
+
+def _of_alert(workspace: "Workspace", line: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to do about an alert, and how often it came up; that of one that still stands only."""
+    from answerable.alerting import read_alert
+    from answerable.state.alerts import ALERT
+
+    entry_id = UUID(str(line["record_id"])).bytes
+    stored = workspace.ledger.get(entry_id)
+    detail = (stored and workspace.ledger.body(stored, "detail")) or {}
+    stands = map(read_alert, workspace.book.journal.rows(ALERT, {"key": detail.get("key")}))
+    times = next((one.times for one in stands if one.entry_id == entry_id and one.times), None)
+    return {"next": detail.get("next_step"), "times": times}
 
 
 def add_to(app: typer.Typer) -> None:

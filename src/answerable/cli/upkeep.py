@@ -11,7 +11,17 @@ import typer
 
 from answerable.cli.homes import home_folder, open_home
 from answerable.cli.options import Common, Json, command
-from answerable.cli.printing import counted, note, progress, say, say_json, say_line, say_pairs, say_table
+from answerable.cli.printing import (
+    counted,
+    note,
+    progress,
+    say,
+    say_findings,
+    say_json,
+    say_line,
+    say_pairs,
+    say_table,
+)
 from answerable.home import choose_home
 
 
@@ -166,10 +176,7 @@ def doctor(options: DoctorOptions) -> None:
         told = [{"name": c.name, "state": c.state, "what": c.what, "next": c.next_step} for c in checks]
         say_json({"ok": not bad, "checks": told})
     else:
-        say_table(["check", "state", "found"], [[c.name, c.state, c.what] for c in checks], whole=["state"])
-        for one in checks:
-            if one.next_step:
-                say_line(f"{one.name}: {one.next_step}")
+        say_findings((c.name, c.state, c.what, c.next_step) for c in checks)
     if bad:
         raise typer.Exit(1)
 

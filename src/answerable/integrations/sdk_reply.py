@@ -20,7 +20,7 @@ _FENCE = re.compile(r"\s*```(json)?[ \t]*\n(.*?)\n?```\s*", re.DOTALL | re.IGNOR
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Reply:
-    """What one reply holds. uses: the arguments of each tool call, as JSON. ended: why it did, by its words."""
+    """What one reply holds. uses: the arguments of each tool call, as JSON. ended: words for why it did."""
 
     texts: Sequence[Any]
     uses: Sequence[str]
@@ -38,9 +38,10 @@ def reply_text(response: Any, *, price: Price | None = None) -> str:
 
     Raises Faulted: "refusal", "content-filter", "truncated" (its end is missing, even if it reads well),
     "empty", "invalid" (several tool calls), "garbled" (none of the shapes above, or it ended as no whole
-    reply does), and "server-error" or "rate-limit" for a response that failed. It carries the usage and the request id where the response has
-    them, and as `reply` what came back, for a repair. Raises UsageError for what is no response at all: a
-    coroutine, a stream, a raw response that was not parsed, or only its message or text.
+    reply does), and "server-error" or "rate-limit" for a response that failed. It carries the usage and the
+    request id where the response has them, and as `reply` what came back, for a repair. Raises UsageError for
+    what is no response at all: a coroutine, a stream, a raw response that was not parsed, or only its message
+    or text.
     """
     reply = _read(response)
     if reply is None:
@@ -51,7 +52,7 @@ def reply_text(response: Any, *, price: Price | None = None) -> str:
     error = _part(response, "error")
     if refusal:
         _faulted(response, price, "refusal", held=held)
-    if _part(response, "status") == "failed" or (error and isinstance(error, Mapping | BaseModel)):
+    if _part(response, "status") == "failed" or error:  # some gateways send both an error and a reply
         limited = _part(error, "code") in ("rate_limit_exceeded", 429, "429")
         _faulted(response, price, "rate-limit" if limited else "server-error", held=held)
     if (cut := why_ended(reply.ended, empty=not held.strip())) is not None:
