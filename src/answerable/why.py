@@ -66,8 +66,7 @@ def gather(book: Casebook, case_id: bytes) -> Why:
     resolution = next((r for r in later["reviews"] if r["kind"] == "resolution"), None)
     definition = _definition(book, header["definition"])
     given, answered = (_in_order(definition, side) for side in ("input", "output"))
-    opened = (link["detail"] for link in later["links"] if link["kind"] == "opened")
-    left: Mapping[str, Any] = next(opened, {})
+    left: Mapping[str, Any] = next((n["detail"] for n in later["links"] if n["kind"] == "opened"), {})
     attempts = [_attempt(a, answered, definition) for a in part("attempts") or []]
     data: dict[str, Any] = {
         "record_id": text_id(case_id),

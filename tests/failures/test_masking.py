@@ -173,11 +173,11 @@ def test_no_secret_survives_in_a_known_place(secret: str, place: str) -> None:
      "('", "('password', '", "<token>", "<token>a", " -u a", "password is ", "identified with ", "SG.aaaaaaaaaaaaaaaaaaa",
      "api key: ", "stop_token=", "authorization: the customer "],
 )  # fmt: skip
-def test_a_megabyte_of_hostile_text_takes_less_than_half_a_second(piece: str) -> None:
-    """The time grows with the length, so nobody can stop a process with an error message."""
+def test_a_megabyte_of_hostile_text_stops_nobody(piece: str) -> None:
+    """The time grows with the length: seconds on a busy machine, where its square would be hours."""
     text = piece * (1_000_000 // len(piece))
 
     begun = time.thread_time()
     masked(text)
 
-    assert time.thread_time() - begun < 0.5
+    assert time.thread_time() - begun < 5
