@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -17,8 +17,9 @@ from answerable.errors import AnswerableError
 from answerable.failures.alert import Alert
 from answerable.home import Home
 from answerable.integrations.webhook import NotDelivered, post
-from answerable.ledger.entry import Conflict, Receipt, Unit, Write, text_id
+from answerable.ledger.entry import Conflict, Unit, Write, text_id
 from answerable.ports import Clock, Journal
+from answerable.spending import Submit
 from answerable.state import alerts as state
 from answerable.wording import printable
 
@@ -30,8 +31,6 @@ AT_MOST = 100  # alerts sent in one pass
 _KEYS = 1000  # that a process remembers
 _QUEUED = 100  # alerts that wait for one webhook in a process
 _NEVER = float("-inf")  # monotonic seconds
-
-Submit = Callable[[Unit], Awaitable[Receipt]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

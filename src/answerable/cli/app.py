@@ -9,7 +9,7 @@ import typer
 
 from answerable.cli import chaos, deciding, demo, ledger, new, reading, upkeep
 from answerable.cli.options import Group
-from answerable.cli.printing import Enough, note
+from answerable.cli.printing import Enough, say_error
 from answerable.errors import AnswerableError, LedgerUnavailable, TamperFound
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -96,8 +96,7 @@ def _run(args: Sequence[str] | None) -> int:
 
 
 def _fail(what: str, next_step: str, code: int) -> int:
-    note(f"error: {what}", indent="  ")
-    note(f"  next: {next_step}", indent="  ")
+    say_error(what, next_step)
     return code
 
 
