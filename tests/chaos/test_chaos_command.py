@@ -67,8 +67,10 @@ shopping = ans.Decision(**{
 
 
 def ask(case):
-    client = openai.OpenAI(timeout=2)
-    said = client.chat.completions.create(model="m", messages=[{"role": "user", "content": case.input.body}])
+    with openai.OpenAI(timeout=2) as client:
+        said = client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": case.input.body}]
+        )
     return json.loads(said.choices[0].message.content)
 
 
@@ -172,8 +174,10 @@ from chaos_target import *
 
 
 def ask_there(case, url=f"http://127.0.0.1:PORT/v1"):
-    client = openai.OpenAI(base_url=url, timeout=1, max_retries=0)
-    said = client.chat.completions.create(model="m", messages=[{"role": "user", "content": case.input.body}])
+    with openai.OpenAI(base_url=url, timeout=1, max_retries=0) as client:
+        said = client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": case.input.body}]
+        )
     return json.loads(said.choices[0].message.content)
 
 
