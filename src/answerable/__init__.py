@@ -11,7 +11,6 @@ from answerable.decisions.cited import Cited
 from answerable.decisions.decider import Decider
 from answerable.decisions.deciders import default, model, person, rule
 from answerable.decisions.decision import Decision
-from answerable.decisions.fields import Key, Personal, Subject, Trim, classify
 from answerable.decisions.outcome import Attempt, NotAnswered, Outcome
 from answerable.decisions.stakes import Cost, Stakes
 from answerable.errors import (
@@ -31,6 +30,7 @@ from answerable.failures.budget import Budget
 from answerable.failures.fault import Fault, Faulted
 from answerable.failures.remote import Breaker, Limit, Price, Remote
 from answerable.failures.table import Action
+from answerable.governance.classification import Key, Personal, Public, Sensitive, Subject, Trim, classify
 
 if _typing.TYPE_CHECKING:
     from answerable.failures.exists import exists
@@ -75,8 +75,10 @@ __all__ = [
     "Personal",
     "Price",
     "Principal",
+    "Public",
     "Refuse",
     "Remote",
+    "Sensitive",
     "Stakes",
     "Subject",
     "Suspend",

@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from answerable.decisions.case import Case, Principal
+from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
+from answerable.governance.access import Ask, Permit, RowPermit
+from answerable.governance.detection import Span
 from answerable.ledger.entry import Filter, Head, Listed, Receipt, Statement, Stored, Unit
 
 
@@ -102,20 +104,59 @@ class Caller(Protocol):
         """Wait until `future` is done or `timeout` seconds are over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """A policy's word. reason: for a person, never empty on a denial. policy: digest of the set, or None."""
-
-    allowed: bool
-    reason: str = ""
-    policy: bytes | None = None
-
-
 class PolicyEngine(Protocol):
-    """Says who may do what."""
+    """Says who may do what. Any error inside it means no."""
 
-    def authorize(self, principal: Principal, action: str, resource: str, purpose: str) -> Permit:
-        """Judge `action` ("decide", "read", ...) on `resource` (a decision's name)."""
+    def authorize(self, ask: Ask) -> Permit:
+        """Judge one question."""
+
+    def rows(self, ask: Ask) -> RowPermit:
+        """Say which rows of the source `ask.resource` (without attributes) may be read.
+
+        A policy that cannot be compiled to such a condition is a denial that says so.
+        """
+
+
+class Detector(Protocol):
+    """Finds personal values in free text."""
+
+    version: str  # "name@version", as records name it
+
+    def find(self, text: str) -> Sequence[Span]:
+        """Return what was found, by start, without overlaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """A key that seals parts. id: 16 bytes, stands in the envelope. secret: 32 bytes."""
+
+    id: bytes
+    secret: bytes = field(repr=False)
+
+
+class KeyStore(Protocol):
+    """Holds data keys, wrapped, apart from the journal. A key that was shredded is gone for good."""
+
+    def make(self, count: int) -> Sequence[DataKey]:
+        """Make that many keys for subjects; they are durable when this returns."""
+
+    def of_day(self, retention: str, day: int) -> DataKey:
+        """Return the key of a retention class and day (days since 1970), made at first use.
+
+        Raises Shredded if there was one and its time is over.
+        """
+
+    def get(self, key_id: bytes) -> DataKey | None:
+        """Return a key; None if it was shredded or never made here."""
+
+    def shred(self, key_ids: Sequence[bytes]) -> int:
+        """Destroy keys so that no file holds them any more; return how many there were."""
+
+    def days(self) -> Sequence[tuple[str, int, bytes]]:
+        """Return (retention class, day, key id) of every day key that is there."""
+
+    def close(self) -> None:
+        """Let go of the store."""
 
 
 class Releases(Protocol):

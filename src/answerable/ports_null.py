@@ -2,17 +2,21 @@
 
 from typing import Any
 
-from answerable.decisions.case import Case, Principal
+from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
-from answerable.ports import Permit
+from answerable.governance.access import Ask, Permit, RowPermit
 
 
 class AllowAll:
     """PolicyEngine without policies: everybody may do everything (single user)."""
 
-    def authorize(self, principal: Principal, action: str, resource: str, purpose: str) -> Permit:
+    def authorize(self, ask: Ask) -> Permit:
         """Allow."""
         return Permit(True, "no policies are set")
+
+    def rows(self, ask: Ask) -> RowPermit:
+        """Allow every row."""
+        return RowPermit(self.authorize(ask))
 
 
 class AlwaysLive:

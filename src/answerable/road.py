@@ -29,6 +29,7 @@ from answerable.errors import AnswerableError, HomeError, InputError, KeyReused,
 from answerable.failures.fault import CATEGORIES, Fault
 from answerable.failures.masking import masked
 from answerable.failures.plan import may_be_asked, stricter
+from answerable.governance.access import Ask, Resource
 from answerable.ledger.entry import Conflict, Unit, text_id
 from answerable.ports import Clock, Ids, PolicyEngine, Protector, Releases
 from answerable.spending import CaseEnded, ending, minus
@@ -114,7 +115,9 @@ def admit(road: Road, account: Account, given: Any) -> bool:
         account.key, account.body = None, account.body or as_given(given)
         return False
     purpose = request.purpose or decision.purpose
-    permit = road.policies.authorize(request.principal, "decide", decision.name, purpose)
+    permit = road.policies.authorize(
+        Ask(request.principal, "decide", Resource("Decision", decision.name), purpose)
+    )
     account.policy = permit.policy
     if not permit.allowed:
         account.status, account.reason, account.fault = "refused", permit.reason, "denied"

@@ -35,6 +35,7 @@ from answerable.errors import (
     UsageError,
     did_you_mean,
 )
+from answerable.governance.access import Ask, Resource
 from answerable.home import (
     CREATE_LOCK,
     HOME_FILE,
@@ -307,7 +308,8 @@ class Workspace:
         """
         self._check_alive()
         who = principal_of(principal)
-        permit = self._road.policies.authorize(who, "review", decision.name, decision.purpose)
+        ask = Ask(who, "review", Resource("Decision", decision.name), decision.purpose)
+        permit = self._road.policies.authorize(ask)
         if not permit.allowed:
             raise Denied(permit.reason, next_step="ask somebody who may review this decision")
         return resolve(self.book, decision, self.find(record), output, principal=who, reason=reason)

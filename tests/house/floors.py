@@ -32,6 +32,10 @@ MODULES: dict[str, str] = {
     "failures.fault": "nouns",
     "failures.remote": "nouns",
     "failures.table": "nouns",
+    "governance.access": "nouns",
+    "governance.classification": "nouns",
+    "governance.detection": "nouns",
+    "governance.rows": "nouns",
     "ledger.entry": "nouns",
     "ports": "nouns",
     # rules: pure; no clock, no I/O, no logging

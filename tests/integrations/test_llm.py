@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field, model_validator
 
 import answerable as ans
 from answerable.decisions.cited import Cited
-from answerable.decisions.fields import Trim
 from answerable.failures.fault import Fault
+from answerable.governance.classification import Trim
 from answerable.integrations.llm import llm
 from llm_upstream import Upstream, answer, chat, fault, upstream
 from roads import decision

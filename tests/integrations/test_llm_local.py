@@ -12,8 +12,8 @@ import pytest
 from pydantic import BaseModel
 
 import answerable as ans
-from answerable.decisions.fields import Trim
 from answerable.failures.fault import Fault, Faulted
+from answerable.governance.classification import Trim
 from answerable.integrations import llm_local
 from answerable.integrations.llm import llm
 from answerable.integrations.llm_local import LocalModel, local_model, weights

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 import answerable as ans
-from answerable.decisions.fields import Trim, fields_of
+from answerable.decisions.fields import fields_of
 from answerable.failures.fault import Fault
+from answerable.governance.classification import Trim
 from answerable.integrations.llm_output import BadReply, read_reply, shape_of
 from answerable.integrations.llm_prompt import MARK, NoRoom, Prompt, wording
 from roads import decision

@@ -10,11 +10,11 @@ from answerable.decisions.cited import Cited
 from answerable.decisions.decider import Decider
 from answerable.decisions.deciders import default, person
 from answerable.decisions.decision import Decision
-from answerable.decisions.fields import Key, Personal, Trim
 from answerable.decisions.stakes import Stakes
 from answerable.failures.exists import exists
 from answerable.failures.grounding import quotes_stand
 from answerable.failures.invariants import not_in_future, sums_up
+from answerable.governance.classification import Key, Personal, Trim
 from answerable.integrations.llm import llm
 
 INSTRUCTIONS = "Say how urgent this support ticket is, which team takes it, and how many days it may wait."

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Literal, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter
@@ -19,66 +19,7 @@ from pydantic.fields import FieldInfo
 
 from answerable.decisions.code import code_digest
 from answerable.errors import UsageError, did_you_mean
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A word put on a field with `Annotated`: it says what the field means to the outside world."""
-
-    word: str
-
-    def __repr__(self) -> str:
-        return self.word
-
-
-Key = Mark("Key")  # the outside world knows a case by this field (several fields together form one key)
-Subject = Mark("Subject")  # the person the case is about: the erasure key
-
-
-@dataclass(frozen=True, slots=True, init=False, repr=False)
-class Trim(Mark):
-    """Marks an input text that may be cut where a case is too large for a model: `Annotated[str, Trim(1)]`.
-
-    order: from 1; the lowest is cut first. A field without the mark is never cut. Raises UsageError for
-    anything but a whole number of 1 or more.
-    """
-
-    def __init__(self, order: int) -> None:
-        if isinstance(order, bool) or not isinstance(order, int) or order < 1:
-            raise UsageError(f"Trim got {order!r}", next_step="give its place, from 1: cut first")
-        object.__setattr__(self, "word", f"Trim:{order}")
-
-
-@dataclass(frozen=True, slots=True)
-class Personal:
-    """Classifies a field as personal data of one kind, such as Personal("email")."""
-
-    kind: str
-    free_text: ClassVar["Personal"]
-
-    @property
-    def word(self) -> str:
-        """The class as the definition records it."""
-        return f"Personal:{self.kind}"
-
-
-Personal.free_text = Personal("free-text")
-
-_classified: dict[type[BaseModel], Mapping[str, tuple[Mark | Personal, ...]]] = {}
-
-
-def classify(
-    model: type[BaseModel], classes: Mapping[str, Mark | Personal | tuple[Mark | Personal, ...]]
-) -> type[BaseModel]:
-    """Mark fields of a `model` one may not edit, as `Annotated` would; return the same model.
-
-    The marks hold wherever the model is used in this process.
-
-    classes: field name -> one mark or several. Unknown names raise UsageError when a Decision uses it.
-    """
-    _classified[model] = {n: c if isinstance(c, tuple) else (c,) for n, c in classes.items()}
-    return model
-
+from answerable.governance.classification import Key, Mark, Personal, Trim, classified
 
 Kind = Literal["class", "flag", "number", "set", "time", "key", "text", "record"]
 
@@ -100,7 +41,7 @@ def fields_of(model: type[BaseModel], *, path: str = "", _seen: tuple[type, ...]
     """Describe the fields of `model` in declared order; a model within itself is named, not repeated."""
     if model in _seen:
         return ()
-    extra = _classified.get(model, {})
+    extra = classified(model)
     for name in extra:
         if name not in model.model_fields:
             raise UsageError(

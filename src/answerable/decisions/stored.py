@@ -17,8 +17,9 @@ from uuid import UUID
 from pydantic import BaseModel, RootModel, SecretBytes, SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from answerable.decisions.fields import Mark, Personal, field_adapter
+from answerable.decisions.fields import field_adapter
 from answerable.encoding import encode, plain
+from answerable.governance.classification import Mark, Personal
 
 _DURATION = re.compile(r"PT(-?\d+(?:\.\d+)?)S")
 _PLAIN = (str, int, float, bool, types.NoneType, Decimal, datetime, date, time, timedelta, UUID, bytes)
