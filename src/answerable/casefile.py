@@ -16,6 +16,7 @@ from answerable.encoding import MICRO, decode, encode, seconds, timestamp
 from answerable.errors import UsageError, did_you_mean
 from answerable.failures.budget import Budget
 from answerable.failures.table import Then
+from answerable.governance.protection import Protected
 from answerable.ledger.entry import text_id
 
 
@@ -59,6 +60,7 @@ class Account:
     at: int  # microseconds since 1970
     input: Any = None
     body: bytes | None = None  # the input as stored (encoder v1)
+    private: Protected | None = None  # what in the input is personal; None: there is no valid input
     key: str | None = None
     key_digest: bytes | None = None
     stage: str | None = None
@@ -120,6 +122,15 @@ class Account:
             self.input = kept
             return encode(kept) == self.body
         return False
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The ids of the people it is about."""
+        return () if self.private is None else self.private.subjects
+
+    def concealed(self, text: str) -> str:
+        """Return text that leaves the record, such as an alert, without the case's personal values."""
+        return text if self.private is None else str(self.private.concealed(text))
 
     @property
     def record_id(self) -> str:

@@ -56,8 +56,8 @@ from answerable.ledger.note import VerifierKey
 from answerable.ledger.turns import Turn
 from answerable.ledger.where import compile_where
 from answerable.limits import Limits
-from answerable.ports import Caller, Journal, JournalAddress
-from answerable.ports_null import AllowAll, AlwaysLive, ShowAll
+from answerable.ports import Caller, Detector, Journal, JournalAddress
+from answerable.ports_null import AllowAll, AlwaysLive, FindNothing
 from answerable.resolving import resolve
 from answerable.road import Road, travel
 from answerable.state import cases
@@ -83,8 +83,9 @@ class Workspace:
 
     home: a folder (opened, or made if it is new), "memory:" for one that ends with this object, or None
     for the project's. For a new home: journal, "sqlite:journal.db", a PostgreSQL URL or "env:NAME" of one;
-    signing_key, "file:PATH" or "env:NAME" of your own Ed25519 key (PEM). dev: a decision may change under
-    its version. Raises HomeError if the home cannot be used.
+    signing_key, "file:PATH" or "env:NAME" of your own Ed25519 key (PEM). detector: of personal values in
+    texts; the built-in one by default. dev: a decision may change under its version. Raises HomeError if
+    the home cannot be used.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Workspace:
         *,
         journal: str | None = None,
         signing_key: str | None = None,
+        detector: Detector | None = None,
         dev: bool = False,
     ) -> None:
         self._pid, self._closed = os.getpid(), False
@@ -127,7 +129,7 @@ class Workspace:
         self.breakers, self.counters, self._limits = Breakers(self.book, clock), Counters(), Limits(clock)
         self._lately: dict[str, deque[bool]] = {}
         recall_alerts(self.book)  # so that what another process raised can be seen to be over
-        # Policies, releases and clearances have no rules yet: these let everything through.
+        # Policies and releases have no rules yet: these let everything through.
         self._road = Road(
             book=self.book,
             chain=self._chain(self._submit, self._blocking),
@@ -135,7 +137,7 @@ class Workspace:
             ids=ids,
             policies=AllowAll(),
             releases=AlwaysLive(),
-            protector=ShowAll(),
+            detector=detector or FindNothing(),
         )
         self._aroad = replace(self._road, chain=self._chain(self._journal.enqueue, self._awaiting))
 
