@@ -8,8 +8,10 @@ from answerable.casebook import Casebook
 from answerable.encoding import decode, timestamp
 from answerable.errors import AnswerableError, HomeError, UsageError, did_you_mean
 from answerable.failures.messages import for_operator, for_person
+from answerable.governance.protection import Protected, recorded
 from answerable.ledger.entry import Stored, text_id
 from answerable.ledger.story import READERS, Reader, summary, tell
+from answerable.ports import Detector
 from answerable.state import cases
 
 
@@ -48,8 +50,15 @@ __all__ = ["READERS", "Why", "gather"]
 _TELLING = ("alert", "breaker", "opened")  # linked entries whose detail belongs to the story
 
 
-def gather(book: Casebook, case_id: bytes) -> Why:
-    """Return the why of a record. Raises HomeError if this home has none with that id."""
+# What stands in a why beside the values themselves: our own words, ids and times.
+_OURS = ("definition", "versions", "proof", "record_id", "at", "principal", "decision", "classes", "stage")
+
+
+def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
+    """Return the why of a record. Raises HomeError if this home has none with that id.
+
+    detector: everything personal is shown as a pseudonym; None: in clear, which is a reveal.
+    """
     stored = book.ledger.get(case_id)
     if stored is None or stored.entry.header["kind"] != "decision":
         raise HomeError(
@@ -105,9 +114,37 @@ def gather(book: Casebook, case_id: bytes) -> Why:
         "definition": definition,
         "proof": _proof(book, stored),
     }
+    if detector is not None:
+        data = _concealed(data, definition, detail.get("personal", {}), detector)
     data["summary"] = summary(data)
     data["messages"] = {"person": for_person(data), "operator": for_operator(data)}
     return Why(data)
+
+
+def _concealed(
+    data: Mapping[str, Any], definition: Mapping[str, Any], personal: Mapping[str, Any], detector: Detector
+) -> dict[str, Any]:
+    """Return a why with pseudonyms for what is personal, by the classes that its record keeps of it."""
+    answers = {name: data[name] for name in ("output", "proposal")}
+    declared = _places(definition.get("output", ()))
+    places = {f"input.{path}": words for path, words in personal.get("classes", {}).items()}
+    places |= {f"{name}.{path}": words for name in answers for path, words in declared.items()}
+    protected = Protected(recorded({"input": data["input"], **answers}, places), detector)
+    rest = {name: value for name, value in data.items() if name not in (*_OURS, "input", *answers)}
+    return {**data, **protected.concealed(rest), **protected.view()}
+
+
+def _places(fields: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the paths and classes that a definition says of its fields."""
+    places: dict[str, list[str]] = {}
+    for field in fields:
+        path = str(field["path"])
+        for where in (path, f"{path}[]", f"{path}{{}}"):
+            if field["classes"]:
+                places[where] = list(field["classes"])
+            for inner, words in _places(field["fields"]).items():
+                places[f"{where}{inner.removeprefix(path)}"] = words
+    return places
 
 
 def _definition(book: Casebook, digest: bytes) -> dict[str, Any]:

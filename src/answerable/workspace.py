@@ -117,6 +117,7 @@ class Workspace:
         self._pool = DaemonPool()
         self._blocking, self._awaiting = BlockingCaller(self._pool), AwaitingCaller(self._pool)
         clock, ids = SystemClock(), Uuid7()
+        self.detector = detector or FindNothing()
         self.clock = clock
         self.book = Casebook(
             journal=self._journal,
@@ -137,7 +138,7 @@ class Workspace:
             ids=ids,
             policies=AllowAll(),
             releases=AlwaysLive(),
-            detector=detector or FindNothing(),
+            detector=self.detector,
         )
         self._aroad = replace(self._road, chain=self._chain(self._journal.enqueue, self._awaiting))
 
@@ -354,9 +355,12 @@ class Workspace:
         return self.book.outcome(self.find(record), decision)
 
     def why(self, record: str | None = None, *, key: str | None = None, decision: str | None = None) -> Why:
-        """Return why a case came out as it did. record: an id or "last"; or the key of the case."""
+        """Return why a case came out as it did, with pseudonyms for what is personal.
+
+        record: an id or "last"; or the key of the case.
+        """
         self._check_alive()
-        return gather(self.book, self.find(record, decision=decision, key=key))
+        return gather(self.book, self.find(record, decision=decision, key=key), self.detector)
 
     def records(
         self,
