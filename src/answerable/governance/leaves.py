@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, 
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
+from answerable.errors import UsageError
 from answerable.governance.classification import Mark, Personal, Public, Subject, classified
 
 Class = Mark | Personal
@@ -267,12 +268,22 @@ def _of_class(kind: type) -> _Shape:
     if issubclass(kind, int | float | Decimal | time | timedelta):
         return _Shape(forms=_OTHER)
     if hasattr(kind, "__total__"):
-        hints = get_type_hints(kind, include_extras=True)
+        hints = _hints(kind)
         return _Shape(fields=_Record({name: _shape(hint) for name, hint in hints.items()}))
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
-        hints = get_type_hints(kind, include_extras=True)
+        hints = _hints(kind)
         return _Shape(item=_merged([_shape(hint) for hint in hints.values()]))
     return _Shape(forms=_TEXT)
+
+
+def _hints(kind: type) -> Mapping[str, Any]:
+    try:
+        return get_type_hints(kind, include_extras=True)
+    except NameError as exc:  # else a class could be lost without a word
+        raise UsageError(
+            f"the types of {kind.__name__} cannot be read: {exc}",
+            next_step="define it, and what it names, at the top of a module",
+        ) from None
 
 
 def _merged(shapes: Sequence[_Shape]) -> _Shape:
