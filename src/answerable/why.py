@@ -50,8 +50,37 @@ __all__ = ["READERS", "Why", "gather"]
 _TELLING = ("alert", "breaker", "opened")  # linked entries whose detail belongs to the story
 
 
+def _ended(
+    header: Mapping[str, Any],
+    told: Mapping[str, Any],
+    answered: Callable[[Any], Any],
+    resolution: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return how the case stands now: as it was recorded, or as a person or the clock ended it."""
+    if resolution is not None:
+        return {
+            "output": answered(resolution["output"]),
+            "reasons": [resolution["reason"]],
+            "status": "answered",
+            "fault": None,
+            "decider": resolution["by"],
+            "confidence": None,
+            "degraded": resolution["degraded"],
+        }
+    return {
+        "output": answered(told.get("output")),
+        "reasons": told.get("reasons") or [],
+        "status": header["status"],
+        "fault": header["fault"],
+        "decider": header["made_by"],
+        "confidence": header["confidence"],
+        "degraded": header["degraded"],
+    }
+
+
+_SENT = ("destinations", "classes", "in_clear")  # of what left this machine
 # What stands in a why beside the values themselves: our own words, ids and times.
-_OURS = ("definition", "versions", "proof", "record_id", "at", "principal", "decision", "classes", "stage")
+_OURS = ("definition", "versions", "proof", "record_id", "at", "principal", "decision", "stage", *_SENT)
 
 
 def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
@@ -89,23 +118,16 @@ def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
         "reads": part("reads") or [],
         "attempts": attempts,
         "checks": [a for a in attempts if a.get("fault") == "check"],
-        "output": answered(resolution["output"] if resolution else told.get("output")),
+        **_ended(header, told, answered, resolution),
         "proposal": answered(told.get("proposal")),
-        "reasons": [resolution["reason"]] if resolution else told.get("reasons") or [],
-        "status": "answered" if resolution else header["status"],
         "reason": told.get("reason", ""),
-        "fault": None if resolution else header["fault"],
-        "decider": resolution["by"] if resolution else header["made_by"],
-        "confidence": None if resolution else header["confidence"],
-        "degraded": resolution["degraded"] if resolution else header["degraded"],
         "due": timestamp(told["due"]) if told.get("due") else None,
         "latency_us": header["latency_us"],
         "cost": header["cost"],
         "currency": header["currency"],
         "tokens": {"in": header["tokens_in"] or 0, "out": header["tokens_out"] or 0},
         "model": header["model"],
-        "destinations": left.get("destinations", []),
-        "classes": left.get("classes", []),
+        **{name: left.get(name, []) for name in _SENT},
         "stage": header["stage"],
         "effects": [],
         "redone": _redone(book, header),
@@ -208,7 +230,7 @@ def _later(book: Casebook, case_id: bytes) -> dict[str, Any]:
             told = {n: header[n] for n in ("status", "fault", "model") if header[n] is not None}
             detail = (book.ledger.body(stored, "detail") or {}) if kind in _TELLING else {}
             if kind == "opened":  # the rest of it stands in the case itself
-                detail = {name: detail.get(name, []) for name in ("destinations", "classes")}
+                detail = {name: detail.get(name, []) for name in _SENT}
             links.append(
                 {"kind": kind, "at": at, "record_id": text_id(child), **told}
                 | ({"detail": detail} if detail else {})

@@ -92,6 +92,8 @@ def _told_of(decider: Decider, currency: str) -> Iterator[str]:
         told = dict(decider.settings)
         yield f"the queue {told['queue']} has {told['within']:g} s"
         yield "then its declared answer stands" if told["then"] is not None else "then the case stays open"
+    if decider.clearance is not None:
+        yield f"sees in clear: {', '.join(sorted(decider.clearance)) or 'nothing personal'}"
     if decider.inline:
         return
     yield (
