@@ -21,7 +21,7 @@ from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Outcome, Result
 from answerable.decisions.reading import NotAnAnswer, key_of, read_input, unstorable
-from answerable.encoding import MICRO, decode, encode
+from answerable.encoding import MICRO, encode
 from answerable.errors import HomeError, InputError, KeyReused, LedgerUnavailable, UsageError
 from answerable.failures.fault import CATEGORIES, Fault
 from answerable.failures.plan import may_be_asked, stricter
@@ -104,7 +104,7 @@ def admit(road: Road, account: Account, given: Any) -> bool:
     try:
         account.input = read_input(decision, given)
         account.body = storable(account.input)
-        account.private = protect(road, account.input, decode(account.body))
+        account.private = protect(road, account.input, plain(account.input))
         account.key = request.key or key_of(decision, account.input)
         if account.key is not None:
             if len(storable(account.key)) > KEY_BYTES:
