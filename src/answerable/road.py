@@ -21,7 +21,7 @@ from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Outcome, Result
 from answerable.decisions.reading import NotAnAnswer, key_of, read_input, unstorable
-from answerable.encoding import MICRO, encode
+from answerable.encoding import MICRO, encode, plain
 from answerable.errors import HomeError, InputError, KeyReused, LedgerUnavailable, UsageError
 from answerable.failures.fault import CATEGORIES, Fault
 from answerable.failures.plan import may_be_asked, stricter
