@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
-from answerable.governance.access import Ask, Permit, RowPermit
+from answerable.governance.access import Ask, Permit, RowPermit, Shape
 from answerable.governance.detection import Span
 
 
 class AllowAll:
     """PolicyEngine without policies: everybody may do everything (single user)."""
+
+    def know(self, source: Shape) -> None:
+        """Need nothing."""
 
     def authorize(self, ask: Ask) -> Permit:
         """Allow."""
