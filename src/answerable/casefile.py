@@ -16,6 +16,7 @@ from answerable.encoding import MICRO, decode, encode, seconds, timestamp
 from answerable.errors import UsageError, did_you_mean
 from answerable.failures.budget import Budget
 from answerable.failures.table import Then
+from answerable.governance.vault import About
 from answerable.ledger.entry import text_id
 
 
@@ -83,6 +84,8 @@ class Account:
     used_before: Usage = NOTHING_USED  # when it began
     cut: bool = False  # a decider whose answer stands did not see all of the input
     asks: Then = "next"  # who may still be asked, after what went wrong so far
+    subjects: tuple[str, ...] = ()  # the persons that the input names
+    about: About | None = None  # the same, with the key that seals what is recorded about them
     opened: bytes | None = None  # the id of its `opened` entry: something may have left this machine
     sure: bool = False  # whether that unit is known to be durable
     held: Usage = NOTHING_USED  # reserved of every budget
