@@ -191,7 +191,11 @@ class Casebook:
                 reasons=[a.reason for a in account.settled_by],
             ),
             "versions": self._versions,
-            "detail": {"key": account.key, "principal": principal_data(request.principal)},
+            "detail": {
+                "key": account.key,
+                "principal": principal_data(request.principal),
+                **({} if account.private is None else {"personal": account.private.summary()}),
+            },
         }
         about = self.about(account)
         entry = self.entry(header, {n: v for n, v in parts.items() if v not in (None, [], b"[]")}, about)
@@ -345,8 +349,11 @@ def told(**output: Any) -> dict[str, Any]:
 
 
 def label_text(decision: Decision[Any, Any], output: Any) -> str | None:
-    """Return the label field's value as lists show it; None if there is none or it is no plain text."""
+    """Return the label field's value as lists show it; None if there is none, or its text may be personal."""
     if output is None or decision.label_field is None:
+        return None
+    field = next(f for f in decision.output_fields if f.path == decision.label_field)
+    if field.kind not in ("class", "flag") or any(not c.startswith("Public") for c in field.classes):
         return None
     value = plain(getattr(output, decision.label_field))
     text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -217,10 +217,3 @@ class Releases(Protocol):
 
     def stage(self, decision: str) -> str:
         """Return "shadow", "advise", "live" or "stopped"."""
-
-
-class Protector(Protocol):
-    """Decides what of a case a decider may see."""
-
-    def view(self, case: Case[Any], decider: Decider) -> Case[Any]:
-        """Return the case as `decider` is cleared to see it."""

@@ -1,10 +1,9 @@
 """Null implementations: the steps of the road that have no rules yet let everything through."""
 
-from typing import Any
+from collections.abc import Sequence
 
-from answerable.decisions.case import Case
-from answerable.decisions.decider import Decider
 from answerable.governance.access import Ask, Permit, RowPermit
+from answerable.governance.detection import Span
 
 
 class AllowAll:
@@ -27,9 +26,11 @@ class AlwaysLive:
         return "live"
 
 
-class ShowAll:
-    """Protector without clearances: every decider sees the whole case."""
+class FindNothing:
+    """Detector that finds nothing: only what is classified is protected."""
 
-    def view(self, case: Case[Any], decider: Decider) -> Case[Any]:
-        """Return the case as it is."""
-        return case
+    version = "none@1"
+
+    def find(self, text: str) -> Sequence[Span]:
+        """Return nothing."""
+        return ()

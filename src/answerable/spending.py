@@ -228,9 +228,18 @@ def _opening(book: Casebook, account: Account) -> Entry:
         "principal": principal_data(request.principal),
         "destinations": sorted({remote.destination for remote in remotes}),
         "classes": sorted({word for f in decision.input_fields for word in f.classes}),
+        "in_clear": _in_clear(account),
     }
     parts = {"input": account.body, "reads": plain(list(request.reads)), "detail": detail}
     return book.entry(header, {n: v for n, v in parts.items() if v not in (None, [])}, book.about(account))
+
+
+def _in_clear(account: Account) -> list[str]:
+    """Return the kinds of the case's personal data that a decider elsewhere may see as they are."""
+    private = account.private
+    kinds = frozenset[str]() if private is None else private.kinds
+    cleared = [d.clearance for d in account.decision.deciders if d.remote is not None]
+    return sorted(kinds if None in cleared else kinds & frozenset[str]().union(*(c for c in cleared if c)))
 
 
 def _place(account: Account, budget: Budget) -> tuple[str, str]:

@@ -47,8 +47,8 @@ from answerable.ledger.note import VerifierKey
 from answerable.ledger.where import compile_where
 from answerable.limits import Limits
 from answerable.opening import load_lookup, open_or_make
-from answerable.ports import Caller, Journal
-from answerable.ports_null import AllowAll, AlwaysLive, ShowAll
+from answerable.ports import Caller, Detector, Journal
+from answerable.ports_null import AllowAll, AlwaysLive, FindNothing
 from answerable.resolving import resolve
 from answerable.road import Road, travel
 from answerable.state import cases
@@ -75,8 +75,9 @@ class Workspace:
     home: a folder (opened, or made if it is new), "memory:" for one that ends with this object, or None
     for the project's. For a new home: journal, "sqlite:journal.db", a PostgreSQL URL or "env:NAME" of one;
     signing_key, "file:PATH" or "env:NAME" of your own Ed25519 key (PEM); kek, the same of your own
-    key-encryption key (64 hexadecimal digits), or "kms:NAME:KEY". dev: a decision may change under
-    its version. Raises HomeError if the home cannot be used.
+    key-encryption key (64 hexadecimal digits), or "kms:NAME:KEY". detector: of personal values in texts; the
+    built-in one by default. dev: a decision may change under its version. Raises HomeError if the home cannot
+    be used.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Workspace:
         journal: str | None = None,
         signing_key: str | None = None,
         kek: str | None = None,
+        detector: Detector | None = None,
         dev: bool = False,
     ) -> None:
         self._pid, self._closed = os.getpid(), False
@@ -111,6 +113,7 @@ class Workspace:
         self._pool = DaemonPool()
         self._blocking, self._awaiting = BlockingCaller(self._pool), AwaitingCaller(self._pool)
         clock, ids = SystemClock(), Uuid7()
+        self.detector = detector or FindNothing()
         self.clock = clock
         self.book = Casebook(
             journal=self._journal,
@@ -124,7 +127,7 @@ class Workspace:
         self.breakers, self.counters, self._limits = Breakers(self.book, clock), Counters(), Limits(clock)
         self._lately: dict[str, deque[bool]] = {}
         recall_alerts(self.book)  # so that what another process raised can be seen to be over
-        # Policies, releases and clearances have no rules yet: these let everything through.
+        # Policies and releases have no rules yet: these let everything through.
         self._road = Road(
             book=self.book,
             chain=self._chain(self._submit, self._blocking),
@@ -132,7 +135,7 @@ class Workspace:
             ids=ids,
             policies=AllowAll(),
             releases=AlwaysLive(),
-            protector=ShowAll(),
+            detector=self.detector,
         )
         self._aroad = replace(self._road, chain=self._chain(self._journal.enqueue, self._awaiting))
 
@@ -349,9 +352,12 @@ class Workspace:
         return self.book.outcome(self.find(record), decision)
 
     def why(self, record: str | None = None, *, key: str | None = None, decision: str | None = None) -> Why:
-        """Return why a case came out as it did. record: an id or "last"; or the key of the case."""
+        """Return why a case came out as it did, with pseudonyms for what is personal.
+
+        record: an id or "last"; or the key of the case.
+        """
         self._check_alive()
-        return gather(self.book, self.find(record, decision=decision, key=key))
+        return gather(self.book, self.find(record, decision=decision, key=key), self.detector)
 
     def records(
         self,

@@ -70,7 +70,7 @@ def _field(field: Field) -> dict[str, Any]:
 
 
 def _decider(decider: Decider) -> dict[str, Any]:
-    described = {
+    described: dict[str, Any] = {
         "name": decider.name,
         "kind": decider.kind,
         "version": decider.version,
@@ -81,6 +81,8 @@ def _decider(decider: Decider) -> dict[str, Any]:
     if decider.remote is not None:
         names = ("provider", "model", "destination")
         described["remote"] = {name: getattr(decider.remote, name) for name in names}
+    if decider.clearance is not None:
+        described["clearance"] = sorted(decider.clearance)
     return described
 
 

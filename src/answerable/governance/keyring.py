@@ -12,7 +12,7 @@ from answerable.ports import DataKey, Kek, KeptKey, KeyStore
 
 
 def open_keys(home: Home, env: Mapping[str, str], *, create: bool = False) -> KeyStore:
-    """Return the key store of a home. create: make it and its own key-encryption key where they are not there.
+    """Return the key store of a home. create: make it and its own key-encryption key if need be.
 
     Where its file is lost the home can still be read and verified, but for what is sealed. Raises HomeError
     if the keys are another home's, or the key-encryption key is not the one that wrapped them.
