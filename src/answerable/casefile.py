@@ -18,6 +18,7 @@ from answerable.failures.budget import Budget
 from answerable.failures.table import Then
 from answerable.governance.access import Permit
 from answerable.governance.protection import Protected
+from answerable.governance.vault import About
 from answerable.ledger.entry import text_id
 
 
@@ -86,6 +87,8 @@ class Account:
     used_before: Usage = NOTHING_USED  # when it began
     cut: bool = False  # a decider whose answer stands did not see all of the input
     asks: Then = "next"  # who may still be asked, after what went wrong so far
+    named: tuple[str, ...] = ()  # the persons that an invalid input names
+    about: About | None = None  # the same, with the key that seals what is recorded about them
     opened: bytes | None = None  # the id of its `opened` entry: something may have left this machine
     sure: bool = False  # whether that unit is known to be durable
     held: Usage = NOTHING_USED  # reserved of every budget
@@ -127,7 +130,7 @@ class Account:
     @property
     def subjects(self) -> tuple[str, ...]:
         """The ids of the people it is about."""
-        return () if self.private is None else self.private.subjects
+        return self.named if self.private is None else self.private.subjects
 
     def concealed(self, text: str) -> str:
         """Return text that leaves the record, such as an alert, without the case's personal values."""

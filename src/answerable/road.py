@@ -20,7 +20,7 @@ from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Outcome, Result
-from answerable.decisions.reading import NotAnAnswer, key_of, read_input, unstorable
+from answerable.decisions.reading import NotAnAnswer, key_of, read_input, subjects_of, unstorable
 from answerable.encoding import MICRO, encode, plain
 from answerable.errors import HomeError, InputError, KeyReused, LedgerUnavailable, UsageError
 from answerable.failures.fault import CATEGORIES, Fault
@@ -114,6 +114,7 @@ def admit(road: Road, account: Account, given: Any) -> bool:
     except InputError as exc:
         account.status, account.reason, account.fault = "refused", one_line(exc.what), "invalid-input"
         account.key, account.body = None, account.body or as_given(given)
+        account.named = subjects_of(decision, given)
         return False
     purpose = request.purpose or decision.purpose
     permit = road.policies.authorize(Ask(request.principal, "decide", resource_of(decision), purpose))
@@ -331,6 +332,8 @@ async def record(road: Road, account: Account) -> Outcome[Any]:
         await road.chain.submit(unit)
         # act: effects will leave through the outbox from here on; no decision can declare one yet
     except Conflict as conflict:
+        if road.book.renew(account, conflict):
+            return await record(road, account)
         account.ended = True
         if conflict.clash == "key":
             return await superseded(road, account, took)

@@ -47,6 +47,8 @@ def manifest(decision: Decision[Any, Any]) -> dict[str, Any]:
     }
     if decision.faults:  # left out where there are none: what was recorded before keeps its digest
         described["faults"] = {name: asdict(decision.actions[name]) for name in sorted(decision.faults)}
+    if decision.retention != "standard":  # as above
+        described["retention"] = decision.retention
     return described
 
 

@@ -13,7 +13,7 @@ from answerable.ledger.blobs import FOLDER as BLOBS
 from answerable.ledger.blobs import Blobs
 from answerable.ledger.catalog import FOLDER as SEGMENTS
 from answerable.ledger.catalog import Segment
-from answerable.ledger.entry import HEADER, Filter, Head, Listed, Stored, Write, text_id
+from answerable.ledger.entry import HEADER, Filter, Gone, Head, Listed, Stored, Write, text_id
 from answerable.ledger.envelope import AES256GCM_HKDF, CLEAR, DROPPED, ELSEWHERE, open_clear, part_digest
 from answerable.ledger.findings import Report
 from answerable.ledger.note import Proof, VerifierKey
@@ -25,6 +25,7 @@ from answerable.ledger.verify import verify
 from answerable.ports import Journal, Signer
 
 Progress = Callable[[int, int], None]  # entries done, entries to do
+Opener = Callable[[Stored, bytes], bytes | Gone]  # an entry and an envelope of it that is not clear
 
 _STATE = {CLEAR: "clear", AES256GCM_HKDF: "sealed", DROPPED: "dropped"}
 
@@ -33,12 +34,19 @@ class Ledger:
     """Reads, seals, verifies and proves; it appends nothing.
 
     journal: where the log is written. folder: of the home. signer: of the log's heads. keys: that verify
-    them, all that were ever in use. home_id: 16 bytes.
+    them, all that were ever in use. home_id: 16 bytes. opener: opens encrypted parts.
     """
 
     def __init__(
-        self, journal: Journal, folder: Path, signer: Signer, keys: Sequence[VerifierKey], home_id: bytes
+        self,
+        journal: Journal,
+        folder: Path,
+        signer: Signer,
+        keys: Sequence[VerifierKey],
+        home_id: bytes,
+        opener: Opener | None = None,
     ) -> None:
+        self._opener = opener
         self.journal, self.folder, self.signer, self.keys, self.home_id = (
             journal,
             folder,
@@ -74,13 +82,20 @@ class Ledger:
         return None
 
     def body(self, stored: Stored, part: str) -> Any:
-        """Return a part as JSON data; None if the entry has no such part, or it is encrypted or was dropped.
+        """Return a part as JSON data; None if the entry has no such part, a Gone if nobody can open it.
 
         Raises TamperFound if the part is a blob that is missing or was changed.
         """
         envelope = self._envelope(stored, part)
-        raw = None if envelope is None else open_clear(envelope)
-        return None if raw is None else decode(raw)
+        if envelope is None:
+            return None
+        raw = open_clear(envelope)
+        if raw is None:
+            found = Gone("locked") if self._opener is None else self._opener(stored, envelope)
+            if isinstance(found, Gone):
+                return found
+            raw = found
+        return decode(raw)
 
     def latest(self, wanted: Filter) -> list[Listed]:
         """Return the entries that `wanted` describes, newest first; no part is read."""
