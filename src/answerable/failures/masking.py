@@ -120,7 +120,7 @@ def masked(text: str) -> str:
 
 
 def secrets(text: str) -> list[tuple[int, int]]:
-    """Return where the secrets of `text` stand that `masked` would replace, (start, end); some may overlap."""
+    """Return where the secrets stand that `masked` would replace, (start, end); some may overlap."""
     places = []
     for pattern, change in _stages(text):
         for found in pattern.finditer(text):
@@ -134,14 +134,16 @@ def secrets(text: str) -> list[tuple[int, int]]:
 
 def _alike(one: str, other: str) -> int:
     """Return how many characters the two begin with in common."""
-    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
 
 
 def _stages(text: str) -> "Iterator[_Stage]":
-    """Return the patterns that may match, in their order; the slower ones only where a word of theirs occurs."""
+    """Return the patterns that may match, in their order."""
     seen = text.lower()
     for words, pattern, change in _STAGES:
-        if not words or any(word in seen for word in words):
+        if all(any(one in seen for one in each) for each in words):
             yield pattern, change
 
 
@@ -246,19 +248,25 @@ def _like_a_key(value: str) -> bool:
 
 _Change = str | Callable[[re.Match[str]], str]
 _Stage = tuple[re.Pattern[str], _Change]
-_STAGES: Final[tuple[tuple[tuple[str, ...], re.Pattern[str], _Change], ...]] = (
-    # words of which one occurs where the pattern matches (none: always run), the pattern, what comes instead
-    (("-----begin",), _PRIVATE_KEY, MASK),
-    ((), _SHAPES, _shape),
-    (("://",), _HOOK, rf"\1{MASK}"),
-    (("://",), _URL, _url),
-    (("authorization", "cookie"), _HEADER, _header),
-    (("('", '("', "(b"), _PAIR, rf"\1{MASK}"),
-    (("bearer", "basic"), _SCHEME, _scheme),
-    ((), _NAMED, _named),
-    (_VERBS, _SAID, _said),
-    (("password", "identified"), _SQL, rf"\1{MASK}"),
-    (("</",), _ELEMENT, _element),
-    (("-u", "--proxy-user"), _LOGIN, _login),
-    (("--",), _OPTION, _option),
+_KEYS = ("pass", "pwd", "pw", "credential", "secret", "token", "sig", "key", "sessid", "sessionid")
+_BEGINNINGS = tuple(  # of keys with a shape of their own, in lower case
+    "sk- k_live_ k_test_ whsec_ akia asia ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- xox xapp- aiza ya29. aq. hf_ gsk_"
+    " npm_ r8_ rpa_ figd_ ntn_ xai- tvly- pplx- nvapi- csk- pypi- tgp_v1_ lsv2_ dapi lin_api_ absk _v1_ sg. hvs. hvb."
+    " hvr. glsa_ glc_ shpat_ shpss_ shpca_ shppa_ atatt atctt atbb :a eyj".split()
+)
+_STAGES: Final[tuple[tuple[tuple[tuple[str, ...], ...], re.Pattern[str], _Change], ...]] = (
+    # of each of the first one occurs where the pattern matches; the pattern; what comes instead
+    ((("-----begin",),), _PRIVATE_KEY, MASK),
+    ((_BEGINNINGS,), _SHAPES, _shape),
+    ((("://",), ("hooks.", "discord", "webhook", "telegram")), _HOOK, rf"\1{MASK}"),
+    ((("://",), ("@",)), _URL, _url),
+    ((("authorization", "cookie"),), _HEADER, _header),
+    ((("('", '("', "(b"), ("',", '",')), _PAIR, rf"\1{MASK}"),
+    ((("bearer", "basic"),), _SCHEME, _scheme),
+    (((*_KEYS, "?auth", "&auth", "?code", "&code"), ("=", ":", "%3d")), _NAMED, _named),
+    ((_KEYS, _VERBS), _SAID, _said),
+    ((("password", "identified"),), _SQL, rf"\1{MASK}"),
+    ((_KEYS, ("</",)), _ELEMENT, _element),
+    ((("-u", "--user", "--proxy-user"), (":",)), _LOGIN, _login),
+    ((_KEYS, ("--",)), _OPTION, _option),
 )

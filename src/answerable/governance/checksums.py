@@ -101,7 +101,13 @@ def weighted(digits: str, weights: Sequence[int]) -> int:
 def us_ssn(digits: str) -> bool:
     """US social security number: no check digit, but ranges that were never given out."""
     area, group, serial = digits[:3], digits[3:5], digits[5:]
-    return len(digits) == 9 and area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
+    return (
+        len(digits) == 9
+        and area not in ("000", "666")
+        and area < "900"
+        and group != "00"
+        and serial != "0000"
+    )
 
 
 def uk_nhs(digits: str) -> bool:
@@ -128,7 +134,12 @@ def de_tax_id(digits: str) -> bool:
 def fr_nir(code: str) -> bool:
     """French social security number, mod 97; the departments of Corsica have letters."""
     body = code[:13].replace("2A", "19").replace("2B", "18")
-    return len(code) == 15 and body.isdecimal() and code[13:].isdecimal() and 97 - int(body) % 97 == int(code[13:])
+    return (
+        len(code) == 15
+        and body.isdecimal()
+        and code[13:].isdecimal()
+        and 97 - int(body) % 97 == int(code[13:])
+    )
 
 
 def es_dni(code: str) -> bool:

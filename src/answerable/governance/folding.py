@@ -5,6 +5,7 @@ nobody sees (zero-width characters, marks on letters, direction signs) is droppe
 it is dressed up.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from answerable.governance.detection import Span
 
 _DROPPED = "\0"
+_ODD = re.compile("[^\x01-\x7fÀ-ÿĀ-įĲ-žΆ-ϏЀ-҂]")  # all that may have another plain form
 _KEPT = 4096  # characters whose plain form is remembered
 
 
@@ -46,7 +48,11 @@ def _plain(char: str) -> str:
     if char in "İı":
         return "I" if char == "İ" else "i"
     like = unicodedata.normalize("NFKC", char)
-    return like if category != "No" and len(like) == 1 and like.isascii() else char
+    if category != "No" and len(like) == 1 and like.isascii():
+        return like
+    if category == "Sc":
+        return "$"
+    return char if category[0] == "L" or category == "Mc" else '"'  # a sign, an emoji: it parts words
 
 
 _PLAIN = _Plain()
@@ -70,7 +76,7 @@ class Folded:
 
 def folded(text: str) -> Folded:
     """Return `text` in plain form."""
-    if text.isascii() and _DROPPED not in text:
+    if _ODD.search(text) is None:
         return Folded(text, None, len(text))
     plain = text.translate(_PLAIN)
     if _DROPPED not in plain:

@@ -14,39 +14,223 @@ _CAP = r"[A-ZÀ-ÖØ-ÞĀ-ſ][\w'-]{0,30}"  # of Ā to ſ every other is small: 
 _PARTICLE = r"(?:von|van|de|der|den|del|della|di|da|dos|la|le|el|al|bin|ibn|zu|af|ten|ter)"
 _FULL = rf"{_CAP}(?:\.(?= [A-Z]))?(?: {_PARTICLE}){{0,2}}(?: {_CAP}(?:\.(?= [A-Z]))?(?: {_PARTICLE}(?= [A-Z])){{0,2}}){{0,3}}"
 _SURNAME = re.compile(rf"(?: [A-Z]\.?(?=[ ]))?(?:(?: {_PARTICLE}){{0,2}} {_CAP}){{1,3}}")
-_WORD = re.compile(r"(?<![\w'@#/.-])[A-ZÀ-ÖØ-ÞĀ-ſ][\w]{1,20}(?:-[A-Z]\w{1,20})?(?![\w@]|\.\w)")
-_TITLED = re.compile(
-    r"(?<![\w])(?:[Mm]rs?|[Mm]s|[Mm]iss|[Mm]x|[Dd]r|[Pp]rof|Professor|Sir|Madam|Lady|Lord|Herrn?|Frau|Monsieur|Madame|Mme|Mlle"
-    r"|Se[ñn]ora?|Sra?|Dott|Ing|Rev|Fr[äa]ulein|MR|MRS|MS|DR)(?:\. ?| )(?:(?:Dr|Prof)\.? )?"
-    rf"({_FULL})"
+_TITLES = frozenset(
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "miss",
+        "mx",
+        "dr",
+        "prof",
+        "professor",
+        "sir",
+        "madam",
+        "lady",
+        "lord",
+        "herr",
+        "herrn",
+        "frau",
+        "monsieur",
+        "madame",
+        "mme",
+        "mlle",
+        "señor",
+        "señora",
+        "senor",
+        "senora",
+        "sr",
+        "sra",
+        "dott",
+        "ing",
+        "rev",
+        "fräulein",
+    ]
 )
-_SAID = re.compile(
-    r"(?<!\w)(?:(?:my|her|his|full|customer'?s?|patient'?s?|client'?s?|nombre|mein|meine) name(?: is|'s|:)|name:|named|called|mein name ist"
-    r"|ich hei(?:ß|ss)e|je m'appelle|me llamo|mi chiamo|meu nome [ée]|jag heter|nazywam si[ęe]|signed by|signed:|sincerely yours,?)"
-    r"[ \n]{1,2}((?:[^\W\d_][\w'-]{0,30}|[a-z]\.)(?: (?:[^\W\d_][\w'-]{0,30}|[a-z]\.)(?![\w])){0,3})",
+_BEHIND_TITLE = re.compile(rf"(?:\. ?| )(?:(?:Dr|Prof)\.? )?({_FULL})")
+_SAYS = frozenset(
+    ["name", "named", "called", "heiße", "heisse", "appelle", "llamo", "chiamo", "heter", "nazywam", "signed"]
+)
+_SAID = re.compile(  # read on from such a word
+    r"(?<![\w-])(?:(?<!file )(?<!user )(?<!domain )name(?: is| ist|'s|:)|named|called|ich hei(?:ß|ss)e|hei(?:ß|ss)e ich|appelle|me llamo|mi chiamo"
+    r"|jag heter|nazywam si[ęe]|signed(?: by|:))"
+    r"[ \n]{1,2}((?:[^\W\d_][\w'-]{0,30}|[a-z]\.)(?: (?:[^\W\d_][\w'-]{0,30}|[a-z]\.)(?!\w)){0,3})",
     re.IGNORECASE,
 )
-_AM = re.compile(rf"(?<![\w'])(?:I am|I'm|i'm|i am|This is|this is|Ich bin|Je suis|Soy) ({_FULL})")
-_GREETED = re.compile(
-    r"(?<!\w)(?:[Dd]ear|[Hh]i|[Hh]ello|[Hh]ey|Hallo|Liebe[r]?|Bonjour|Hola|Ciao|Cher|Ch[èe]re|Querid[oa]|Geachte|Beste),? "
-    rf"({_FULL})(?=[,!.;:\n]|\Z| [-–])"
+_I = frozenset(("i", "this", "ich", "je", "soy"))
+_AM = re.compile(
+    rf"(?:i am|i'm|this is|ich bin|je suis|soy) ({_FULL})".replace("i am|i'm", "[iI] am|[iI]'m").replace(
+        "this", "[tT]his"
+    )
 )
-_SIGNED = re.compile(
-    r"(?:(?:kind|best|warm|many)? ?regards|sincerely|yours (?:truly|faithfully)|cheers|thanks(?: again)?|thank you|best wishes|respectfully"
-    r"|(?:mit freundlichen|viele|liebe|beste) gr(?:ü|ue)(?:ß|ss)en?|cordialement|saludos|atentamente|cordiali saluti|med v[äa]nliga h[äa]lsningar)"
-    r"[,.!]? {0,3}\n{1,2} {0,3}(?:- ?)?([^\W\d_][^\n0-9@]{1,50})(?=\n|\Z)",
-    re.IGNORECASE,
+_GREETINGS = frozenset(
+    [
+        "dear",
+        "hi",
+        "hello",
+        "hey",
+        "hallo",
+        "liebe",
+        "lieber",
+        "bonjour",
+        "hola",
+        "ciao",
+        "cher",
+        "chère",
+        "querido",
+        "querida",
+        "geachte",
+        "beste",
+    ]
 )
+_GREETED = re.compile(rf",? ({_FULL})(?=[,!.;:\n]|\Z| -)")
+_CLOSINGS = frozenset(
+    [
+        "regards",
+        "sincerely",
+        "truly",
+        "faithfully",
+        "cheers",
+        "thanks",
+        "again",
+        "you",
+        "wishes",
+        "respectfully",
+        "grüßen",
+        "grüße",
+        "gruß",
+        "grüssen",
+        "cordialement",
+        "saludos",
+        "atentamente",
+        "saluti",
+        "hälsningar",
+        "best",
+        "yours",
+    ]
+)
+_SIGNED = re.compile(r"[,.!]? {0,3}\n{1,2} {0,3}(?:- ?)?([^\W\d_][^\n0-9@:]{1,50})(?=\n|\Z)")
 _NO_NAME = frozenset(
-    """
-    a all am an and any are as at back both but buddy by calling colleague colleagues customer dear everybody everyone
-    folks for friend friends from gentlemen going guys happy here hiring i in interested is it just ladies looking
-    madam manager me my no not of officer ok on our please ready really sad sir sorry sure support team thank thanks that
-    the there this to trying unable using very we what when where why with writing world you your
-    monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
-    september october november december
-    street road avenue university college bank company inc ltd llc gmbh hotel school hospital airport island north south
-    """.split()
+    [
+        "a",
+        "all",
+        "am",
+        "an",
+        "and",
+        "any",
+        "are",
+        "as",
+        "at",
+        "back",
+        "both",
+        "but",
+        "buddy",
+        "by",
+        "calling",
+        "colleague",
+        "colleagues",
+        "customer",
+        "dear",
+        "everybody",
+        "everyone",
+        "folks",
+        "for",
+        "friend",
+        "friends",
+        "from",
+        "gentlemen",
+        "going",
+        "guys",
+        "happy",
+        "here",
+        "hiring",
+        "i",
+        "in",
+        "interested",
+        "is",
+        "it",
+        "just",
+        "ladies",
+        "looking",
+        "madam",
+        "manager",
+        "me",
+        "my",
+        "no",
+        "not",
+        "of",
+        "officer",
+        "ok",
+        "on",
+        "our",
+        "please",
+        "ready",
+        "really",
+        "sad",
+        "sir",
+        "sorry",
+        "sure",
+        "support",
+        "team",
+        "thank",
+        "thanks",
+        "that",
+        "the",
+        "there",
+        "this",
+        "to",
+        "trying",
+        "unable",
+        "using",
+        "very",
+        "we",
+        "what",
+        "when",
+        "where",
+        "why",
+        "with",
+        "writing",
+        "world",
+        "you",
+        "your",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+        "street",
+        "road",
+        "avenue",
+        "university",
+        "college",
+        "bank",
+        "company",
+        "inc",
+        "ltd",
+        "llc",
+        "gmbh",
+        "hotel",
+        "school",
+        "hospital",
+        "airport",
+        "island",
+        "north",
+        "south",
+    ]
 )
 
 
@@ -68,20 +252,35 @@ def _span(found: re.Match[str], score: float) -> Iterator[Span]:
 
 def _said(reading: Reading) -> Iterator[Span]:
     text = reading.text
-    for found in _TITLED.finditer(text):
-        yield from _span(found, 0.8)
-    for found in _SAID.finditer(text):
-        yield from _span(found, 0.75) if found[1][0].isupper() else _lower(found)
-    for found in _AM.finditer(text):
-        value = _clean(found[1])
-        if value.split(" ")[0] in FIRST_NAMES or " " in value:
+    for place, word in reading.places(_TITLES):
+        if text[place].isupper() or word in ("mr", "mrs", "ms", "dr", "miss"):
+            yield from _behind(_BEHIND_TITLE, text, place + len(word), 0.8)
+    for place, _ in reading.places(_SAYS):
+        found = (
+            _SAID.match(text, max(0, place - 4))
+            or _SAID.match(text, max(0, place - 3))
+            or _SAID.match(text, place)
+        )
+        if found:
+            yield from _span(found, 0.75) if found[1][0].isupper() else _lower(found)
+    for place, _ in reading.places(_I):
+        found = _AM.match(text, place)
+        value = _clean(found[1]) if found else ""
+        if found and (value.split(" ")[0] in FIRST_NAMES or " " in value):
             yield from _span(found, 0.6)
-    for found in _GREETED.finditer(text):
-        yield from _span(found, 0.65)
-    for found in _SIGNED.finditer(text):
-        words = found[1].split()
-        if len(words) <= 4 and all(w[0].isupper() or len(w) < 4 for w in words):
+    for place, word in reading.places(_GREETINGS):
+        yield from _behind(_GREETED, text, place + len(word), 0.65)
+    for place, word in reading.places(_CLOSINGS):
+        found = _SIGNED.match(text, place + len(word))
+        words = found[1].split() if found else []
+        if found and len(words) <= 4 and all(w[0].isupper() or len(w) < 4 for w in words):
             yield from _span(found, 0.65)
+
+
+def _behind(pattern: re.Pattern[str], text: str, place: int, score: float) -> Iterator[Span]:
+    found = pattern.match(text, place)
+    if found:
+        yield from _span(found, score)
 
 
 def _lower(found: re.Match[str]) -> Iterator[Span]:
@@ -92,27 +291,31 @@ def _lower(found: re.Match[str]) -> Iterator[Span]:
 
 
 def _known(reading: Reading) -> Iterator[Span]:
-    text, place = reading.text, 0
-    for found in _WORD.finditer(text):
-        name = found[0]
-        if found.start() < place or (name not in FIRST_NAMES and name.split("-")[0] not in FIRST_NAMES):
+    text = reading.text
+    for place, low in reading.places(_LOWER.keys()):
+        name, end = _LOWER[low], place + len(low)
+        if (
+            text[place:end] != name
+            or text[place - 1 : place] in ("@", "#", "/", "_", ".")
+            or text[end : end + 1] in ("@", "_")
+        ):
             continue
-        behind = _SURNAME.match(text, found.end())
-        whole = _clean(name + behind[0]) if behind else name
-        if whole != name:
-            place = found.start() + len(whole)
-            yield Span(found.start(), place, "PERSON", 0.6)
+        if text[end : end + 1] == "-" and text[end + 1 : end + 2].isupper():
+            end = _PART.match(text, end + 1).end()  # type: ignore[union-attr]
+        behind = _SURNAME.match(text, end)
+        whole = _clean(text[place : behind.end() if behind else end])
+        if len(whole) > end - place:
+            yield Span(place, place + len(whole), "PERSON", 0.6)
         elif name not in ALSO_WORDS:
-            yield Span(found.start(), found.end(), "PERSON", 0.45)
+            yield Span(place, end, "PERSON", 0.45)
 
 
+_PART = re.compile(r"\w+")
+_LOWER = {name.lower(): name for name in FIRST_NAMES}
 NAMES = (
     Finder(
         "names-said",
-        r"(?i)mrs?|ms|miss|mx|dr|prof|sir|madam|lady|lord|herr|frau|monsieur|mme|mlle|se.or|sra?[. ]|dott|ing[. ]|rev|fr..?ulein"
-        r"|name|called|hei..?e|appelle|llamo|chiamo|nome|heter|nazywam|signed|sincerely|regards|yours|cheers|thank|wishes|respectfully"
-        r"|gr..?.?.?.?en? ?|gr.{1,4}\n|cordial|saludos|atentamente|h.{1,2}lsningar|i am|i'm|this is|ich bin|je suis|soy"
-        r"|dear|hi|hello|hey|hallo|liebe|bonjour|hola|ciao|ch.{1,2}re?|querid|geachte|beste",
+        rf"(?:^|[^A-Za-z])(?i:{'|'.join(sorted(_TITLES | _SAYS | _I | _GREETINGS | _CLOSINGS))})(?:[^A-Za-z]|$)",
         _said,
     ),
     Finder("names-known", "|".join(sorted(FIRST_NAMES)), _known),

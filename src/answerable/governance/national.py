@@ -7,43 +7,50 @@ from dataclasses import dataclass
 from answerable.governance import checksums
 from answerable.governance.checksums import Check
 from answerable.governance.detection import Span
-from answerable.governance.finding import SURE, Finder, Reading, matches, whole_words
+from answerable.governance.finding import SURE, Finder, Reading, any_of, matches
 
 
 @dataclass(frozen=True, slots=True)
 class National:
     """One kind of number.
 
-    form: of one written plainly or grouped. words: that may stand near it. alone: the score without one of them;
-    None: it is not taken for one then, because too many other numbers look like it. digits: how many it has in a row.
+    form: of one written plainly or grouped. words: of which one may stand near it. alone: the score without; None: it
+    is not taken for one then, because too many other numbers look like it. digits: how many it has in a row.
     """
 
     kind: str
     form: re.Pattern[str]
     check: Check
-    words: str
+    words: frozenset[str]
     alone: float | None
     digits: int = 0
-
-    @property
-    def context(self) -> re.Pattern[str]:
-        """The words as a pattern."""
-        return _contexts[self.kind]
 
 
 def _form(body: str) -> re.Pattern[str]:
     """Return the pattern of a whole number: nothing that belongs to it stands before or behind."""
-    return re.compile(rf"(?<![0-9A-Za-z_])(?<![0-9][.,/-])(?:{body})(?![0-9A-Za-z_]|[.,/-][0-9])", re.IGNORECASE)
+    return re.compile(
+        rf"(?<![0-9A-Za-z_])(?<![0-9][.,/-])(?:{body})(?![0-9A-Za-z_]|[.,/-][0-9])", re.IGNORECASE
+    )
 
 
-_TAX = "tax id|tax number|tax identification|tin"
+def _words(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_BELGIAN = _words("rijksregister rijksregisternummer registre national niss insz nrn")
+_SWEDISH = _words("personnummer personnr pnr samordningsnummer")
+_INDIAN = _words("aadhaar aadhar uidai uid")
 DIGITS = (
-    National("UK_NHS", _form(r"[0-9]{3}([ -]?)[0-9]{3}\1[0-9]{4}"), checksums.uk_nhs, "nhs|national health", None, 10),
+    National(
+        "UK_NHS", _form(r"[0-9]{3}([ -]?)[0-9]{3}\1[0-9]{4}"), checksums.uk_nhs, _words("nhs"), None, 10
+    ),
     National(
         "DE_TAX_ID",
         _form(r"[0-9]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}"),
         checksums.de_tax_id,
-        f"steuer-?id(?:nr|-nr)?\\.?|steuernummer|steueridentifikationsnummer|identifikationsnummer|idnr|{_TAX}",
+        _words(
+            "steuer steuerid steueridnr steuernummer steueridentifikationsnummer identifikationsnummer idnr tax tin"
+        ),
         None,
         11,
     ),
@@ -51,41 +58,66 @@ DIGITS = (
         "FR_NIR",
         _form(r"[1-478] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}"),
         checksums.fr_nir,
-        "nir|insee|s[ée]curit[ée] sociale|num[ée]ro de s[ée]cu|nss",
+        _words("nir insee sécurité securite sécu secu nss"),
         0.8,
         15,
     ),
-    National("NL_BSN", _form(r"[0-9]{4}([ .]?)[0-9]{2}\1[0-9]{3}"), checksums.nl_bsn, "bsn|burgerservicenummer|sofinummer", None, 9),
-    National("PL_PESEL", _form(r"[0-9]{11}"), checksums.pl_pesel, "pesel", None, 11),
+    National(
+        "NL_BSN",
+        _form(r"[0-9]{4}([ .]?)[0-9]{2}\1[0-9]{3}"),
+        checksums.nl_bsn,
+        _words("bsn burgerservicenummer sofinummer"),
+        None,
+        9,
+    ),
+    National("PL_PESEL", _form(r"[0-9]{11}"), checksums.pl_pesel, _words("pesel"), None, 11),
     National(
         "BE_NRN",
         _form(r"[0-9]{2}\.?[0-9]{2}\.?[0-9]{2}-?[0-9]{3}\.?[0-9]{2}"),
         checksums.be_nrn,
-        "rijksregister(?:nummer)?|registre national|num[ée]ro national|niss|insz|national number|nrn",
+        _BELGIAN,
         None,
         11,
     ),
-    National("BE_NRN", _form(r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}\.[0-9]{2}"), checksums.be_nrn, "nrn", 0.9, 11),
+    National(
+        "BE_NRN",
+        _form(r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}\.[0-9]{2}"),
+        checksums.be_nrn,
+        _BELGIAN,
+        0.9,
+        11,
+    ),
     National(
         "SE_PNR",
         _form(r"(?:19|20)?[0-9]{6}[-+]?[0-9]{4}"),
         checksums.se_pnr,
-        "personnummer|personnr|pnr|samordningsnummer|swedish personal",
+        _SWEDISH,
         None,
         10,
     ),
-    National("SE_PNR", _form(r"(?:19|20)?[0-9]{6}[-+][0-9]{4}"), checksums.se_pnr, "pnr", 0.7, 10),
-    National("BR_CPF", _form(r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}"), checksums.br_cpf, "cpf", 0.95, 11),
-    National("BR_CPF", _form(r"[0-9]{11}"), checksums.br_cpf, "cpf", None, 11),
-    National("IN_AADHAAR", _form(r"[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}"), checksums.in_aadhaar, "aadhaar", 0.75, 12),
-    National("IN_AADHAAR", _form(r"[0-9]{12}"), checksums.in_aadhaar, "aadhaa?r|uidai|uid", None, 12),
-    National("CA_SIN", _form(r"[0-9]{3}([ -]?)[0-9]{3}\1[0-9]{3}"), checksums.ca_sin, "sin|social insurance|nas", None, 9),
-    National("AU_TFN", _form(r"[0-9]{3} ?[0-9]{3} ?[0-9]{3}"), checksums.au_tfn, "tfn|tax file(?: number)?", None, 9),
+    National("SE_PNR", _form(r"(?:19|20)?[0-9]{6}[-+][0-9]{4}"), checksums.se_pnr, _SWEDISH, 0.7, 10),
+    National(
+        "BR_CPF", _form(r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}"), checksums.br_cpf, _words("cpf"), 0.95, 11
+    ),
+    National("BR_CPF", _form(r"[0-9]{11}"), checksums.br_cpf, _words("cpf"), None, 11),
+    National(
+        "IN_AADHAAR", _form(r"[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}"), checksums.in_aadhaar, _INDIAN, 0.75, 12
+    ),
+    National("IN_AADHAAR", _form(r"[0-9]{12}"), checksums.in_aadhaar, _INDIAN, None, 12),
+    National(
+        "CA_SIN",
+        _form(r"[0-9]{3}([ -]?)[0-9]{3}\1[0-9]{3}"),
+        checksums.ca_sin,
+        _words("sin insurance nas"),
+        None,
+        9,
+    ),
+    National("AU_TFN", _form(r"[0-9]{3} ?[0-9]{3} ?[0-9]{3}"), checksums.au_tfn, _words("tfn tax"), None, 9),
     National(
         "AU_MEDICARE",
         _form(r"[0-9]{4} ?[0-9]{5} ?[0-9](?:[ /-]?[0-9])?"),
         checksums.au_medicare,
-        "medicare",
+        _words("medicare"),
         None,
         10,
     ),
@@ -95,43 +127,39 @@ LETTERED = (
         "UK_NINO",
         _form(r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]"),
         checksums.uk_nino,
-        "nino|ni number|national insurance(?: number| no)?|insurance number",
+        _words("nino ni insurance"),
         0.8,
     ),
-    National("ES_NIE", _form(r"[XYZ]-?[0-9]{7}-?[A-Z]"), checksums.es_dni, "nie|nif|extranjero", 0.9),
-    National("ES_DNI", _form(r"[0-9]{8}-?[A-Z]"), checksums.es_dni, "dni|nif|documento nacional", 0.7),
+    National("ES_NIE", _form(r"[XYZ]-?[0-9]{7}-?[A-Z]"), checksums.es_dni, _words("nie nif extranjero"), 0.9),
+    National("ES_DNI", _form(r"[0-9]{8}-?[A-Z]"), checksums.es_dni, _words("dni nif documento"), 0.7),
     National(
         "IT_FISCAL_CODE",
         _form(r"[A-Z]{6}[0-9]{2}[ABCDEHLMPRST][0-9]{2}[A-Z][0-9]{3}[A-Z]"),
         checksums.it_fiscal_code,
-        "codice fiscale|cf|fiscal code",
+        _words("codice cf fiscal fiscale"),
         0.95,
     ),
     National(
         "IN_PAN",
         _form(r"[A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z]"),
         lambda code: True,
-        "pan|permanent account(?: number)?|income tax",
+        _words("pan permanent income"),
         0.6,
     ),
-    National("FI_HETU", _form(r"[0-9]{6}[-+A-FU-Y][0-9]{3}[0-9A-Y]"), checksums.fi_hetu, "hetu|henkil[öo]tunnus", 0.9),
-)
-_contexts = {
-    kind: whole_words("|".join(n.words for n in (*DIGITS, *LETTERED) if n.kind == kind))
-    for kind in {n.kind for n in (*DIGITS, *LETTERED)}
-}
-_LOOK = re.compile(  # how any of the lettered ones begins; a look before six patterns run
-    r"(?<![0-9A-Za-z_])(?:[A-Za-z]{2} ?[0-9]{2} ?[0-9]{2}|[0-9]{6,8}[-+A-Za-z]|[XYZxyz]-?[0-9]{7}"
-    r"|[A-Za-z]{5}(?:[0-9]{4}|[A-Za-z][0-9]{2}[A-Za-z]))"
+    National(
+        "FI_HETU",
+        _form(r"[0-9]{6}[-+A-FU-Y][0-9]{3}[0-9A-Y]"),
+        checksums.fi_hetu,
+        _words("hetu henkilötunnus henkilotunnus"),
+        0.9,
+    ),
 )
 _CODE = str.maketrans("", "", " -+./")
 
 
 def _numbers(reading: Reading) -> Iterator[Span]:
     for number in DIGITS:
-        if not any(run.digits >= number.digits for run in reading.runs):
-            continue
-        if number.alone is None and not number.context.search(reading.lower):
+        if reading.most_digits < number.digits or (number.alone is None and not reading.has(number.words)):
             continue
         for found in matches(number.form, reading, number.digits):
             yield from _judged(number, found, reading)
@@ -139,9 +167,9 @@ def _numbers(reading: Reading) -> Iterator[Span]:
 
 def _lettered(reading: Reading) -> Iterator[Span]:
     text = reading.text
-    for look in _LOOK.finditer(text):
+    for place in reading.codes:
         for number in LETTERED:
-            found = number.form.match(text, look.start())
+            found = number.form.match(text, place)
             if found:
                 yield from _judged(number, found, reading)
 
@@ -152,29 +180,59 @@ def _judged(number: National, found: re.Match[str], reading: Reading) -> Iterato
         code = found[0].upper()
     if not number.check(code):
         return
-    near = reading.near(number.context, found.start(), found.end())
+    near = reading.near(number.words, found.start(), found.end())
     if near or number.alone is not None:
         yield Span(found.start(), found.end(), number.kind, SURE if near else number.alone or 0.0)
 
 
-_PAPERS = re.compile(
-    r"(?<![a-z])(?:(driver'?s?'?|driving) ?licen[cs]e|(passport))(?: (?:number|no|num|nr|id))?[.:#]{0,2}(?: is)?[:# ]{1,3}"
-    r"(?=[a-z -]{0,6}[0-9])([a-z0-9](?:[ -]?[a-z0-9]){4,16})(?![a-z0-9])"
-)
+_LABEL = re.compile(r"(?: (?:number|no|num|nr|id|nummer))?[.:#]{0,2}(?: is| ist)?[:# ]{1,3}")
+_VALUE = re.compile(r"[a-z]{0,3}-?[0-9][a-z0-9]*(?:[ -](?=[a-z]{0,2}[0-9])[a-z0-9]+){0,4}(?![a-z0-9])")
+_PAPERS = {
+    "license": "DRIVER_LICENSE",
+    "licence": "DRIVER_LICENSE",
+    "passport": "PASSPORT",
+    "passeport": "PASSPORT",
+    "reisepass": "PASSPORT",
+    "pasaporte": "PASSPORT",
+}
+_DRIVER = frozenset(("driver", "drivers", "driving"))
 
 
 def _papers(reading: Reading) -> Iterator[Span]:
-    for found in _PAPERS.finditer(reading.lower):
-        value = re.match(r"(?:[a-z]{0,3}-?[0-9][a-z0-9]*|[a-z0-9]+)(?:[ -](?=[a-z]{0,2}[0-9])[a-z0-9]+)*", found[3])
-        if value and sum(map(str.isdigit, value[0])) >= 4:
-            kind = "PASSPORT" if found[2] else "DRIVER_LICENSE"
-            yield Span(found.start(3), found.start(3) + value.end(), kind, 0.85)
+    for place, word in reading.places(_PAPERS.keys()):
+        label = _LABEL.match(reading.lower, place + len(word))
+        value = _VALUE.match(reading.lower, label.end()) if label else None
+        if value is None or sum(map(str.isdigit, value[0])) < 4:
+            continue
+        if _PAPERS[word] == "PASSPORT" or reading.near(_DRIVER, place, place, before=12, after=0):
+            yield Span(value.start(), value.end(), _PAPERS[word], 0.85)
 
 
-_BORN = whole_words(
-    "born(?: on)?|dob|d\\.o\\.b\\.?|date of birth|birth ?date|birthday|geboren(?: am)?|geb\\.?|geburtsdatum"
-    "|n[ée]e?(?: le)?|date de naissance|fecha de nacimiento|nacid[oa]|data di nascita|nat[oa](?: il)?|geboortedatum"
-    "|data de nascimento|nascid[oa]"
+_BORN = frozenset(
+    [
+        "born",
+        "dob",
+        "birth",
+        "birthdate",
+        "birthday",
+        "geboren",
+        "geb",
+        "geburtsdatum",
+        "née",
+        "né",
+        "nee",
+        "naissance",
+        "nacimiento",
+        "nacido",
+        "nacida",
+        "nascita",
+        "nato",
+        "nata",
+        "geboortedatum",
+        "nascimento",
+        "nascido",
+        "nascida",
+    ]
 )
 _MONTH = (
     "jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|f[ée]vrier|mar(?:ch|s|zo)?|m[äa]rz|apr(?:il)?|avril|abril|may|mai|mayo"
@@ -183,14 +241,18 @@ _MONTH = (
 )
 _DATE = re.compile(
     r"(?<![0-9])(?:[0-9]{1,2}([./ -])[0-9]{1,2}\1(?:[0-9]{4}|[0-9]{2})|[0-9]{4}([./-])[0-9]{1,2}\2[0-9]{1,2}"
-    rf"|(?:the )?[0-9]{{1,2}}(?:st|nd|rd|th|er|\.)?(?: of| de)? ?(?:{_MONTH})\.?,?(?: de)? ?(?:[0-9]{{4}}|'?[0-9]{{2}})"
+    rf"|[0-9]{{1,2}}(?:st|nd|rd|th|er|\.)?(?: of| de)? ?(?:{_MONTH})\.?,?(?: de)? ?(?:[0-9]{{4}}|'?[0-9]{{2}})"
     rf"|(?:{_MONTH})\.? [0-9]{{1,2}}(?:st|nd|rd|th)?,? (?:[0-9]{{4}}|'[0-9]{{2}}))(?![0-9])"
 )
+_LETTERS_D_O_B = re.compile(r"(?<![a-z])d\. ?o\. ?b\b")
 
 
 def _births(reading: Reading) -> Iterator[Span]:
-    for word in _BORN.finditer(reading.lower):
-        found = _DATE.search(reading.lower, word.end(), word.end() + 40)
+    ends = [place + len(word) for place, word in reading.places(_BORN)]
+    if "d" in reading.words and "b" in reading.words:
+        ends += [found.end() for found in _LETTERS_D_O_B.finditer(reading.lower)]
+    for end in ends:
+        found = _DATE.search(reading.lower, end, end + 40)
         if found:
             yield Span(found.start(), found.end(), "DATE_OF_BIRTH", 0.9)
 
@@ -202,10 +264,6 @@ NATIONAL = (
         r"[A-Za-z]{2} ?[0-9]{2} ?[0-9]{2}|[0-9]{6}[0-9A-Za-z+-]|[XYZxyz]-?[0-9]{7}|[A-Za-z]{5}[0-9]{2}|[A-Za-z]{6}[0-9]{2}",
         _lettered,
     ),
-    Finder("papers", r"(?i)licen[cs]e|passport", _papers),
-    Finder(
-        "birth",
-        r"(?i)born|dob|d\.o\.b|birth|geb\.|geb |geburt|geboren|geboorte|n[ée]e? |n[ée]e?:|naissance|nacimiento|nacid|nascit|nat[oa]|nasc",
-        _births,
-    ),
+    Finder("papers", any_of(_PAPERS), _papers),
+    Finder("birth", rf"{any_of(_BORN)}|[dD]\. ?[oO]\. ?[bB]", _births),
 )

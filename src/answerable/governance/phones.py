@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from answerable.errors import UsageError, did_you_mean
 from answerable.governance.detection import Span
-from answerable.governance.finding import Finder, Reading, bare, whole_words
+from answerable.governance.finding import Finder, Reading, bare
 
 _EXTENSION = r"(?: ?(?:x|ext\.?|extension|#) ?[0-9]{1,6})?"
 _END = r"(?![0-9A-Za-z_]|[.,:/-][0-9])"
@@ -34,14 +34,73 @@ _DATE = re.compile(
     rf"(?:{_DAY}[./-]{_MONTH}[./-]{_YEAR}|{_MONTH}[./-]{_DAY}[./-]{_YEAR}|(?:19|20)[0-9]{{2}}[./-]{_MONTH}[./-]{_DAY})"
     r"(?![0-9]|[./-][0-9])"
 )
-_SAID = whole_words(
-    "phones?|telephone|tel|tele|mobile|mob|cell|cellphone|fax|desk|landline|office|home|work|direct line|hotline"
-    "|call(?:s|ed|ing)?(?: me)?(?: back)?(?: (?:at|on))?|dial|ring|text(?:ed)?|sms|whatsapp|signal|viber|telegram"
-    "|reach(?:ed)?|contact|answering|voicemail|messages? to|registered|extension"
-    "|telefon|handy|mobil|mobilnummer|rufnummer|anrufen|telefono|t[ée]l[ée]phone|portable|appeler|celular|m[óo]vil"
-    "|ll[áa]mame|telefone|telefoon|bellen|puhelin|tlf|puh"
+_SAID = frozenset(
+    [
+        "phone",
+        "phones",
+        "telephone",
+        "tel",
+        "tele",
+        "mobile",
+        "mob",
+        "cell",
+        "cellphone",
+        "fax",
+        "desk",
+        "landline",
+        "office",
+        "home",
+        "work",
+        "hotline",
+        "call",
+        "calls",
+        "called",
+        "calling",
+        "dial",
+        "ring",
+        "text",
+        "texted",
+        "sms",
+        "whatsapp",
+        "signal",
+        "viber",
+        "telegram",
+        "reach",
+        "reached",
+        "contact",
+        "answering",
+        "voicemail",
+        "message",
+        "messages",
+        "registered",
+        "telefon",
+        "handy",
+        "mobil",
+        "mobilnummer",
+        "rufnummer",
+        "anrufen",
+        "telefono",
+        "teléfono",
+        "telephone",
+        "téléphone",
+        "portable",
+        "appeler",
+        "celular",
+        "movil",
+        "móvil",
+        "llámame",
+        "telefone",
+        "telefoon",
+        "bellen",
+        "puhelin",
+        "tlf",
+        "puh",
+    ]
 )
 _BEFORE = 40  # code points in which such a word counts
+_FORMS = ((_INTERNATIONAL, 0.85), (_AMERICAN, 0.75), (_TRUNK, 0.6), (_GROUPED, 0.0), (_PLAIN, 0.0))
+_NEXT = re.compile(r"[+(]{0,2}[0-9]*+[^0-9]++")
+_LETTER = re.compile("[a-zA-Z#]")
 _REGIONS: dict[str, str] = {  # region -> how its numbers are written at home, without signs between
     "AU": r"0[2-478][0-9]{8}|1[38]00[0-9]{6}",
     "AT": r"0[1-9][0-9]{5,11}",
@@ -76,42 +135,51 @@ def phones(region: str | None) -> Finder:
     home = None
     if region is not None:
         if region.upper() not in _REGIONS:
-            raise UsageError(f"no form of phone numbers is known for {region!r}", next_step=did_you_mean(region, _REGIONS))
+            raise UsageError(
+                f"no form of phone numbers is known for {region!r}", next_step=did_you_mean(region, _REGIONS)
+            )
         home = re.compile(_REGIONS[region.upper()])
 
     def find(reading: Reading) -> Iterator[Span]:
         text = reading.text
         for run in reading.runs:
-            place, last = max(0, run.start - 2), min(len(text), run.end + 12)
-            while run.digits >= 7 and place < run.end:
-                span = _next(reading, place, last, home)
-                if span is None:
-                    break
-                if span.score:
-                    yield span
-                place = span.end
+            if run.digits < 7:
+                continue
+            place = run.start
+            while place and run.start - place < 2 and text[place - 1] in "(+":
+                place -= 1
+            while place < run.end:
+                found, alone = _first(text, place)
+                if found is None:  # on to the next group of digits
+                    later = _NEXT.match(text, place, run.end)
+                    place = later.end() if later else run.end
+                    continue
+                score = _score(reading, found, alone, home)
+                if score:
+                    yield Span(found.start(), found.end(), "PHONE", score)
+                place = found.end()
 
     return Finder("phone", r"[0-9][0-9 ().+/-]{5}", find)
 
 
-def _next(reading: Reading, start: int, end: int, home: re.Pattern[str] | None) -> Span | None:
-    """Return the first candidate of a part of the text, with score 0 if it is none after all."""
-    text, best = reading.text, None
-    for form, alone in ((_INTERNATIONAL, 0.85), (_AMERICAN, 0.75), (_TRUNK, 0.6), (_GROUPED, 0.0), (_PLAIN, 0.0)):
-        found = form.search(text, start, end)
-        if found and (best is None or found.start() < best[0].start()):
-            best = (found, alone)
-    if best is None:
-        return None
-    found, alone = best
-    digits = bare(re.split("[xe#]", found[0].lower(), maxsplit=1)[0])
-    if not 7 <= len(digits) <= 17 or len(set(digits)) == 1 or _DATE.match(found[0]):
-        return Span(found.start(), found.end(), "PHONE", 0.0)
+def _first(text: str, place: int) -> tuple[re.Match[str] | None, float]:
+    """Return what has the form of a number at a place of the text, and the score of that form alone."""
+    for form, alone in _FORMS:
+        found = form.match(text, place)
+        if found:
+            return found, alone
+    return None, 0.0
+
+
+def _score(reading: Reading, found: re.Match[str], alone: float, home: re.Pattern[str] | None) -> float:
+    number = _LETTER.split(found[0], maxsplit=1)[0]
+    digits = bare(number)
+    if not 7 <= len(digits) <= 17 or len(set(digits)) == 1 or _DATE.match(number):
+        return 0.0
     if alone < 0.7 and len(digits) < 9:
         alone = 0.0
-    if home is not None and home.fullmatch(digits):
-        alone = max(alone, 0.7 if len(digits) < len(found[0]) or len(digits) >= 10 else 0.0)
-    said = _SAID.search(reading.lower, max(0, found.start() - _BEFORE), found.start())
-    if said and "\n\n\n" not in text[said.end() : found.start()]:
-        alone = 0.95 if alone else 0.7
-    return Span(found.start(), found.end(), "PHONE", alone)
+    if home is not None and home.fullmatch(digits) and (len(digits) < len(number) or len(digits) >= 10):
+        alone = max(alone, 0.7)
+    if reading.near(_SAID, found.start(), found.end(), before=_BEFORE, after=0):
+        return 0.95 if alone else 0.7
+    return alone
