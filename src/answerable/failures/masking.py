@@ -88,7 +88,8 @@ SIGNS: Final = (  # occurs in every text that holds a secret; in the language th
     rf"-----BEGIN|(?i:{_NAMES.replace('(?<![a-z])', '')}|authorization|cookie|bearer|basic|identified|passwd)"
     r"|(?i:sig|pass|pw)[\\\"' \t\r\n\x0b\x0c\x1c-\x1f]{0,12}(?:[=:]|%3[dD])|[?&](?i:key|auth|code)|://[^ ]*@"
     r"|(?:^|[ \t\r\n\x0b\x0c\x1c-\x1f])(?:-u|--user|--proxy-user)"
-    r"|sk-|[srp]k_(?:live|test)_|whsec_|A[KS]IA[A-Z0-9]|gh[pousr]_|github_pat_|glpat-|xox[a-z]-|xapp-|AIza|ya29\.|AQ\."
+    r"|sk-|[srp]k_(?:live|test)_|whsec_|A[KS]IA[A-Z0-9]|gh[pousr]_|github_pat_|glpat-|xox[a-z]-|xapp-|AIza"
+    r"|ya29\.|AQ\."
     r"|(?:hf|gsk|npm|r8|rpa|figd|ntn)_|(?:xai|tvly|pplx|nvapi|csk|pypi)-|tgp_v1_|lsv2_|dapi[0-9a-f]|lin_api_|ABSK"
     r"|do[por]_v1|SG\.|hv[sbr]\.|gl(?:sa|c)_|shp(?:at|ss|ca|pa)_|AT(?:ATT|CTT|BB)|[0-9]{8}:A|eyJ"
     r"|(?i:hooks\.slack|discord|webhook\.office|outlook\.office|api\.telegram|hooks\.zapier)"
@@ -250,9 +251,14 @@ _Change = str | Callable[[re.Match[str]], str]
 _Stage = tuple[re.Pattern[str], _Change]
 _KEYS = ("pass", "pwd", "pw", "credential", "secret", "token", "sig", "key", "sessid", "sessionid")
 _BEGINNINGS = tuple(  # of keys with a shape of their own, in lower case
-    "sk- k_live_ k_test_ whsec_ akia asia ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- xox xapp- aiza ya29. aq. hf_ gsk_"
-    " npm_ r8_ rpa_ figd_ ntn_ xai- tvly- pplx- nvapi- csk- pypi- tgp_v1_ lsv2_ dapi lin_api_ absk _v1_ sg. hvs. hvb."
-    " hvr. glsa_ glc_ shpat_ shpss_ shpca_ shppa_ atatt atctt atbb :a eyj".split()
+    re.findall(
+        r"\S+",
+        """
+        sk- k_live_ k_test_ whsec_ akia asia ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- xox xapp- aiza ya29. aq.
+        hf_ gsk_ npm_ r8_ rpa_ figd_ ntn_ xai- tvly- pplx- nvapi- csk- pypi- tgp_v1_ lsv2_ dapi lin_api_ absk _v1_
+        sg. hvs. hvb. hvr. glsa_ glc_ shpat_ shpss_ shpca_ shppa_ atatt atctt atbb :a eyj
+        """,
+    )
 )
 _STAGES: Final[tuple[tuple[tuple[tuple[str, ...], ...], re.Pattern[str], _Change], ...]] = (
     # of each of the first one occurs where the pattern matches; the pattern; what comes instead

@@ -1,4 +1,4 @@
-"""Finds postal addresses in the forms of the United States, Great Britain, Germany, France, Italy, Spain and alike.
+"""Finds postal addresses in the forms of the USA, Great Britain, Germany, France, Italy, Spain and alike.
 
 Every form has a number, so it is looked for around the digits of a text only.
 """
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from answerable.governance.detection import Span
-from answerable.governance.finding import Finder, Reading, any_of
+from answerable.governance.finding import Finder, Reading, any_of, words
 
 _WORD = r"[^\W\d_][\w'.-]{0,30}"
 _STREET = (
@@ -16,49 +16,28 @@ _STREET = (
     "|loop|plaza|plz|pike|turnpike|tpke|expressway|expy|freeway|fwy|route|rte|crossing|xing|causeway|gardens|grove"
     "|hill|heights|green|park|parade|view|vista|ridge|run|path|pass|point|cove|bend|creek|glen|manor|isle|valley"
 )
-_SURE = frozenset(
-    [
-        "street",
-        "str",
-        "avenue",
-        "ave",
-        "road",
-        "rd",
-        "lane",
-        "ln",
-        "boulevard",
-        "blvd",
-        "court",
-        "ct",
-        "drive",
-        "dr",
-        "terrace",
-        "parkway",
-        "pkwy",
-        "highway",
-        "hwy",
-        "crescent",
-        "circle",
-        "cir",
-        "place",
-        "pl",
-        "square",
-        "sq",
-        "way",
-    ]
+_SURE = words(
+    """
+    street str avenue ave road rd lane ln boulevard blvd court ct drive dr terrace parkway pkwy highway
+    hwy crescent circle cir place pl square sq way
+    """
 )
 _UNIT = (
     r"(?:[,;]? {0,2}\n? ?(?:apartment|apt|suite|ste|unit|room|rm|floor|fl|flat|building|bldg|lot|#)\.? ?#? ?"
     r"(?:[0-9]{1,5}[a-z]?|[a-z](?![a-z])-?[0-9]{0,4}))"
 )
-_STATE = "a[klrz]|c[aot]|d[ce]|fl|ga|hi|i[adln]|k[sy]|la|m[adeinost]|n[cdehjmvy]|o[hkr]|p[ar]|ri|s[cd]|t[nx]|ut|v[ait]|w[aivy]"
+_STATE = (
+    "a[klrz]|c[aot]|d[ce]|fl|ga|hi|i[adln]|k[sy]|la|m[adeinost]|n[cdehjmvy]|o[hkr]|p[ar]|ri|s[cd]|t[nx]|ut"
+    "|v[ait]|w[aivy]"
+)
+_ZIP = r"[0-9]{5}(?:-[0-9]{4})?"
 _POSTCODE = r"[a-z]{1,2}[0-9][a-z0-9]? [0-9][a-z]{2}"
 _TOWN = rf"{_WORD}(?: {_WORD}){{0,3}}"
 # What may follow the street: a unit, a town, a state and its zip code, or a postcode.
 _REST = (
     rf"(?:{_UNIT}){{0,2}}"
-    rf"(?:[,]? {{0,2}}\n? ?(?:{_TOWN}),? ?\n? ?(?:(?:{_STATE})\.?,? [0-9]{{5}}(?:-[0-9]{{4}})?|{_POSTCODE})(?!\w)"
-    rf"|,? (?:{_STATE})\.? [0-9]{{5}}(?:-[0-9]{{4}})?(?!\w)|,? [0-9]{{5}}(?:-[0-9]{{4}})?(?!\w))?"
+    rf"(?:,? {{0,2}}\n? ?(?:{_TOWN}),? ?\n? ?(?:(?:{_STATE})\.?,? {_ZIP}|{_POSTCODE})(?!\w)"
+    rf"|,? (?:{_STATE})\.? {_ZIP}(?!\w)|,? {_ZIP}(?!\w))?"
 )
 _HOUSE = re.compile(
     r"[0-9]{1,6}(?:-[0-9]{1,5})?(?: ?[a-zA-Z](?![\w'.])| ?1/2)?,? "
@@ -69,85 +48,39 @@ _MORE = re.compile(_REST, re.IGNORECASE)
 _FRENCH_STREET = (
     "rue|avenue|av\\.|boulevard|bd\\.?|place|chemin|impasse|all[ée]e|quai|route|cours|passage|square"
 )
+_NEXT = rf"(?:[ -](?=[A-ZÀ-Þ]|de |du |des |la |le ){_WORD})"
 _FRENCH = re.compile(
-    rf"[0-9]{{1,4}}(?: ?(?:bis|ter|quater|[a-d]))?,? (?:{_FRENCH_STREET}) (?:(?:de|du|des|la|le|les|d'|l') ?){{0,3}}"
-    rf"{_WORD}(?:[ -](?=[A-ZÀ-Þ]|de |du |des |la |le ){_WORD}){{0,4}}(?:,? {{0,2}}\n? ?[0-9]{{5}} {_WORD}(?:[ -](?=[A-ZÀ-Þ]){_WORD}){{0,2}})?",
+    rf"[0-9]{{1,4}}(?: ?(?:bis|ter|quater|[a-d]))?,? (?:{_FRENCH_STREET}) "
+    rf"(?:(?:de|du|des|la|le|les|d'|l') ?){{0,3}}{_WORD}{_NEXT}{{0,4}}"
+    rf"(?:,? {{0,2}}\n? ?[0-9]{{5}} {_WORD}{_NEXT}{{0,2}})?"
 )
-# Where the number stands behind the street: how the street's last word ends, what it may be, and what it begins with.
+# Where the number stands behind the street: how its last word ends, what it may be, and what it begins with.
 _ENDINGS = tuple(
-    [
-        "straße",
-        "strasse",
-        "str.",
-        "str",
-        "weg",
-        "platz",
-        "allee",
-        "gasse",
-        "damm",
-        "ufer",
-        "ring",
-        "gracht",
-        "straat",
-        "laan",
-        "plein",
-        "gatan",
-        "vägen",
-        "katu",
-        "tie",
-        "vej",
-        "gade",
-        "veien",
-        "gata",
-    ]
+    words(
+        """
+    straße strasse str. str weg platz allee gasse damm ufer ring gracht straat laan plein gatan vägen
+    katu tie vej gade veien gata
+        """
+    )
 )
-_LAST = frozenset(
-    [
-        "straße",
-        "strasse",
-        "str.",
-        "weg",
-        "platz",
-        "allee",
-        "gasse",
-        "damm",
-        "ufer",
-        "út",
-        "utca",
-        "u.",
-        "ulica",
-        "street",
-    ]
+_LAST = words(
+    """
+    straße strasse str. weg platz allee gasse damm ufer út utca u. ulica street
+    """
 )
-_FIRST = frozenset(
-    [
-        "calle",
-        "avenida",
-        "avda.",
-        "avda",
-        "plaza",
-        "paseo",
-        "carrer",
-        "c/",
-        "via",
-        "viale",
-        "piazza",
-        "corso",
-        "rua",
-        "ulica",
-        "ul.",
-        "rue",
-        "largo",
-        "travessa",
-    ]
+_FIRST = words(
+    """
+    calle avenida avda. avda plaza paseo carrer c/ via viale piazza corso rua ulica ul. rue largo
+    travessa
+    """
 )
 _NUMBER = re.compile(
-    rf"[0-9]{{1,4}}(?: ?[a-z](?!\w))?(?:[-/][0-9]{{1,4}}[a-z]?)?(?!\w)(?:,? {{0,2}}\n? ?(?:[a-z]{{1,2}}-)?[0-9]{{4,5}}(?: [a-z]{{2}}(?!\w))?"
-    rf" {_WORD}(?:[ -](?=[A-ZÀ-Þ]){_WORD}){{0,2}})?"
+    r"[0-9]{1,4}(?: ?[a-z](?!\w))?(?:[-/][0-9]{1,4}[a-z]?)?(?!\w)"
+    rf"(?:,? {{0,2}}\n? ?(?:[a-z]{{1,2}}-)?[0-9]{{4,5}}(?: [a-z]{{2}}(?!\w))? {_WORD}{_NEXT}{{0,2}})?"
 )
 _BOX = re.compile(
-    rf"(?:p\.? ?o\.? ?box|post office box|postfach|apartado|psc [0-9]{{1,5}},? box|unit [0-9]{{1,5}} box) #?[0-9]{{1,6}}(?!\w)"
-    rf"(?:,? ?\n?(?:[af]po|dpo) (?:a[aep]) [0-9]{{5}})?(?:{_REST})",
+    r"(?:p\.? ?o\.? ?box|post office box|postfach|apartado|psc [0-9]{1,5},? box|unit [0-9]{1,5} box)"
+    rf" #?[0-9]{{1,6}}(?!\w)(?:,? ?\n?(?:[af]po|dpo) (?:a[aep]) [0-9]{{5}})?{_REST}",
     re.IGNORECASE,
 )
 _LOOKED = 70  # code points before a number in which its street must begin
@@ -229,24 +162,10 @@ def _boxes(reading: Reading) -> Iterator[Span]:
 
 
 _ENGLISH_WORDS = frozenset(_STREET.split("|"))
-_FRENCH_WORDS = frozenset(
-    [
-        "rue",
-        "avenue",
-        "av",
-        "boulevard",
-        "bd",
-        "place",
-        "chemin",
-        "impasse",
-        "allée",
-        "allee",
-        "quai",
-        "route",
-        "cours",
-        "passage",
-        "square",
-    ]
+_FRENCH_WORDS = words(
+    """
+    rue avenue av boulevard bd place chemin impasse allée allee quai route cours passage square
+    """
 )
 _BOX_WORDS = frozenset(("box", "postfach", "apartado", "pobox"))
 ADDRESSES = (

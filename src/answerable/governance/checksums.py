@@ -1,4 +1,4 @@
-"""The check digits of identifiers: each function says whether a number is one that its issuer could have given out.
+"""The check digits of identifiers: whether a number is one that its issuer could have given out.
 
 All take the bare characters, without blanks and dashes, and give False for anything of another length.
 """
@@ -31,11 +31,11 @@ _IBAN_LENGTHS = {  # ISO 13616 registry
 }
 _SPANISH = "TRWAGMYFPDXBNJZSQVHLCKE"
 _FINNISH = "0123456789ABCDEFHJKLMNPRSTUVWXY"
+_ODD = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21)
 _ITALIAN_ODD = dict(
     zip(
         "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-        (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8)
-        + (12, 14, 16, 10, 22, 25, 24, 23),
+        (*_ODD, *_ODD, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23),
         strict=True,
     )
 )
@@ -66,11 +66,13 @@ def _issued(digits: str) -> bool:
         case "3":  # American Express; Diners Club; JCB
             if two in (34, 37):
                 return length == 15
-            return 16 <= length <= 19 if two == 35 else two in (30, 36, 38, 39) and 14 <= length <= 19
+            if two == 35:
+                return 16 <= length <= 19
+            return two in (30, 36, 38, 39) and 14 <= length <= 19
         case "2":  # Mastercard; Mir; JCB
-            return (length == 16 and 2221 <= four <= 2720) or (2200 <= four <= 2204 and 16 <= length <= 19) or (
-                four == 2131 and length == 15
-            )  # fmt: skip
+            if 2200 <= four <= 2204:
+                return 16 <= length <= 19
+            return length == 16 and 2221 <= four <= 2720 or length == 15 and four == 2131
         case "1":
             return four == 1800 and length == 15  # JCB
         case "8":
@@ -213,7 +215,7 @@ def in_aadhaar(digits: str) -> bool:
 
 @cache
 def _dihedral() -> tuple[list[list[int]], list[list[int]]]:
-    """Return the multiplication table of the dihedral group of ten, and the permutation's first eight powers."""
+    """Return the product table of the dihedral group of ten, and eight powers of the permutation."""
     table = [
         [(a + b) % 5 + 5 * (b // 5) if a < 5 else (a - b) % 5 + 5 * (1 - b // 5) for b in range(10)]
         for a in range(10)

@@ -36,9 +36,9 @@ def _secrets(reading: Reading) -> Iterator[Span]:
 class Rules:
     """The built-in detector: patterns, check digits, context words and a few rules for names.
 
-    region: two letters, such as "DE", whose telephone numbers need no word before them. names: look for names of
-    people, which is less sure than all else. least: the lowest score that is told, 0 to 1. quick: use google-re2
-    where it is installed; what is found is the same.
+    region: two letters, such as "DE", whose telephone numbers need no word before them. names: look for
+    names of people, which is less sure than all else. least: the lowest score that is told, 0 to 1. quick:
+    use google-re2 where it is installed; what is found is the same.
     Raises UsageError for an unknown region.
     """
 
@@ -97,7 +97,7 @@ def _place(taken: list[tuple[int, int]], start: int) -> int:
 
 
 def _gate(finders: Sequence[Finder]) -> Callable[[str], Sequence[int]] | None:
-    """Return what tells the places of the finders that a text may have something for; None without google-re2."""
+    """Return what tells which finders a text may have something for; None without google-re2."""
     try:
         import re2
     except ImportError:

@@ -52,7 +52,7 @@ class Reading:
 
     @cached_property
     def codes(self) -> list[int]:
-        """Where each word of letters and digits together begins, and each pair of letters before digits: AB 12."""
+        """Where each word of letters and digits together begins, and two letters before digits: AB 12."""
         text, starts, past = self.text, [], 0
         for run in self.runs:
             start = run.start
@@ -100,7 +100,7 @@ class Reading:
         return set(_words(low[start:end]))
 
     def places(self, words: Set[str]) -> Iterator[tuple[int, str]]:
-        """Return where each of `words` (letters only) stands as a whole word, and which; by word, then by place."""
+        """Return where each of `words` (letters only) stands as a whole word, and which; by word, place."""
         low = self.lower
         for word in sorted(words & self.words):
             place = low.find(word)
@@ -115,8 +115,8 @@ class Reading:
 class Finder:
     """One part of the detector.
 
-    gate: a pattern in the language that re and RE2 share, which occurs in every text where `find` finds anything;
-    it is only there to skip work.
+    gate: a pattern in the language that re and RE2 share, which occurs in every text where `find` finds
+    anything; it is only there to skip work.
     """
 
     name: str
@@ -126,6 +126,11 @@ class Finder:
 
 def _words(lower: str) -> list[str]:
     return lower.encode().translate(_TO_WORDS).decode().split()
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text with blanks between them."""
+    return frozenset(text.split())
 
 
 def bare(number: str) -> str:

@@ -1,8 +1,8 @@
 """Brings text into the plain form that patterns are written for, and finds the way back to its offsets.
 
-Digits of all scripts, full-width letters, typographic dashes, quotes and spaces become their ASCII likeness, and what
-nobody sees (zero-width characters, marks on letters, direction signs) is dropped: a card number is found however
-it is dressed up.
+Digits of all scripts, full-width letters, typographic dashes, quotes and spaces become their ASCII likeness,
+and what nobody sees (zero-width characters, marks on letters, direction signs) is dropped: a card number is found
+however it is dressed up.
 """
 
 import re
@@ -43,7 +43,7 @@ def _plain(char: str) -> str:
         return " "
     if category == "Cs":
         return "\N{REPLACEMENT CHARACTER}"  # half a character; some engines take none
-    if char in "‘’ʼ":
+    if char in "\u2018\u2019\u02bc":
         return "'"
     if char in "İı":
         return "I" if char == "İ" else "i"
@@ -67,7 +67,7 @@ class Folded:
     length: int  # code points of the original
 
     def original(self, span: Span) -> Span:
-        """Return a span of the plain form as one of the original, with what was dropped inside and behind it."""
+        """Return a span of the plain form as one of the original, with what was dropped in and behind it."""
         if self.places is None:
             return span
         end = self.places[span.end] if span.end < len(self.places) else self.length

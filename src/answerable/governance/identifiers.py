@@ -1,4 +1,4 @@
-"""Finds what has a form of its own: e-mail, card, bank account, addresses of machines and of the web, crypto."""
+"""Finds what has a form of its own: e-mail, card, bank account, addresses of machines and the web."""
 
 import re
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from ipaddress import IPv6Address
 
 from answerable.governance import checksums
 from answerable.governance.detection import Span
-from answerable.governance.finding import SURE, Finder, Reading, bare, matches
+from answerable.governance.finding import SURE, Finder, Reading, bare, matches, words
 
-# Patterns are linear: what repeats is possessive or bounded, and begins where the last match cannot have ended.
+# Patterns are linear: what repeats is possessive or bounded, and begins where no other match can have ended.
 _LOCAL = re.compile(r"(?<![\w.%+-])[.%+'-]*+(\w[\w.%+'-]*+)\Z")
 _DOMAIN = re.compile(r"(?:\w(?:[\w-]{0,62}\w)?\.){1,8}[^\W\d_](?:[\w-]{0,61}\w)|\[[0-9A-Fa-f:.]{7,45}\]")
 _LOCAL_LONG = 256  # code points before "@" that are looked at; a standard address has 64
@@ -23,33 +23,11 @@ _MAC = re.compile(
 _WWW = frozenset(("www",))
 _HEX = frozenset("0123456789abcdefABCDEF")
 _CARD = re.compile(r"(?<![0-9A-Za-z_])(?<![0-9A-Fa-f]-)(?<![0-9][.,])[0-9](?:[ .-]{0,2}[0-9]){11,18}")
-_CARD_WORDS = frozenset(
-    [
-        "card",
-        "cards",
-        "cc",
-        "credit",
-        "debit",
-        "visa",
-        "mastercard",
-        "maestro",
-        "amex",
-        "discover",
-        "diners",
-        "jcb",
-        "unionpay",
-        "kreditkarte",
-        "karte",
-        "carte",
-        "tarjeta",
-        "carta",
-        "kaart",
-        "cvv",
-        "cvc",
-        "expiry",
-        "expires",
-        "exp",
-    ]
+_CARD_WORDS = words(
+    """
+    card cards cc credit debit visa mastercard maestro amex discover diners jcb unionpay kreditkarte
+    karte carte tarjeta carta kaart cvv cvc expiry expires exp
+    """
 )
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11,30}")
 _SSN = re.compile(

@@ -1,247 +1,75 @@
-"""Finds names of people by what stands around them and by common first names; no model, so much stays unfound.
+"""Finds names of people by what stands around them and by common first names; much stays unfound.
 
-A name costs nothing to be looked for here, but who must find most of them adds a backend: see docs/redaction.md.
+There is no model in it. Who must find most names adds a backend: see docs/redaction.md.
 """
 
 import re
 from collections.abc import Iterator
 
 from answerable.governance.detection import Span
-from answerable.governance.finding import Finder, Reading
+from answerable.governance.finding import Finder, Reading, words
 from answerable.governance.first_names import ALSO_WORDS, FIRST_NAMES
 
-_CAP = r"[A-ZÀ-ÖØ-ÞĀ-ſ][\w'-]{0,30}"  # of Ā to ſ every other is small: checked after
+_CAP = r"[A-ZÀ-ÖØ-ÞĀ-ž][\w'-]{0,30}"  # of Ā to ž every other is small, and no name
 _PARTICLE = r"(?:von|van|de|der|den|del|della|di|da|dos|la|le|el|al|bin|ibn|zu|af|ten|ter)"
-_FULL = rf"{_CAP}(?:\.(?= [A-Z]))?(?: {_PARTICLE}){{0,2}}(?: {_CAP}(?:\.(?= [A-Z]))?(?: {_PARTICLE}(?= [A-Z])){{0,2}}){{0,3}}"
+_PARTS = rf"{_CAP}(?:\.(?= [A-Z]))?(?: {_PARTICLE}(?= [A-Z]| {_PARTICLE} [A-Z])){{0,2}}"
+_FULL = rf"{_PARTS}(?: {_PARTS}){{0,3}}"
 _SURNAME = re.compile(rf"(?: [A-Z]\.?(?=[ ]))?(?:(?: {_PARTICLE}){{0,2}} {_CAP}){{1,3}}")
-_TITLES = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "miss",
-        "mx",
-        "dr",
-        "prof",
-        "professor",
-        "sir",
-        "madam",
-        "lady",
-        "lord",
-        "herr",
-        "herrn",
-        "frau",
-        "monsieur",
-        "madame",
-        "mme",
-        "mlle",
-        "señor",
-        "señora",
-        "senor",
-        "senora",
-        "sr",
-        "sra",
-        "dott",
-        "ing",
-        "rev",
-        "fräulein",
-    ]
+_TITLES = words(
+    """
+    mr mrs ms miss mx dr prof professor sir madam lady lord herr herrn frau monsieur madame mme mlle
+    señor señora senor senora sr sra dott ing rev fräulein
+    """
 )
 _BEHIND_TITLE = re.compile(rf"(?:\. ?| )(?:(?:Dr|Prof)\.? )?({_FULL})")
-_SAYS = frozenset(
-    ["name", "named", "called", "heiße", "heisse", "appelle", "llamo", "chiamo", "heter", "nazywam", "signed"]
+_SAYS = words(
+    """
+    name named called heiße heisse appelle llamo chiamo heter nazywam signed
+    """
 )
 _SAID = re.compile(  # read on from such a word
-    r"(?<![\w-])(?:(?<!file )(?<!user )(?<!domain )name(?: is| ist|'s|:)|named|called|ich hei(?:ß|ss)e|hei(?:ß|ss)e ich|appelle|me llamo|mi chiamo"
-    r"|jag heter|nazywam si[ęe]|signed(?: by|:))"
+    r"(?<![\w-])(?:(?<!file )(?<!user )(?<!domain )name(?: is| ist|'s|:)|named|called|ich hei(?:ß|ss)e"
+    r"|hei(?:ß|ss)e ich|appelle|me llamo|mi chiamo|jag heter|nazywam si[ęe]|signed(?: by|:))"
     r"[ \n]{1,2}((?:[^\W\d_][\w'-]{0,30}|[a-z]\.)(?: (?:[^\W\d_][\w'-]{0,30}|[a-z]\.)(?!\w)){0,3})",
     re.IGNORECASE,
 )
 _I = frozenset(("i", "this", "ich", "je", "soy"))
-_AM = re.compile(
-    rf"(?:i am|i'm|this is|ich bin|je suis|soy) ({_FULL})".replace("i am|i'm", "[iI] am|[iI]'m").replace(
-        "this", "[tT]his"
-    )
-)
-_GREETINGS = frozenset(
-    [
-        "dear",
-        "hi",
-        "hello",
-        "hey",
-        "hallo",
-        "liebe",
-        "lieber",
-        "bonjour",
-        "hola",
-        "ciao",
-        "cher",
-        "chère",
-        "querido",
-        "querida",
-        "geachte",
-        "beste",
-    ]
+_AM = re.compile(rf"(?:[iI] am|[iI]'m|[tT]his is|[iI]ch bin|[jJ]e suis|[sS]oy) ({_FULL})")
+_GREETINGS = words(
+    """
+    dear hi hello hey hallo liebe lieber bonjour hola ciao cher chère querido querida geachte beste
+    """
 )
 _GREETED = re.compile(rf",? ({_FULL})(?=[,!.;:\n]|\Z| -)")
-_CLOSINGS = frozenset(
-    [
-        "regards",
-        "sincerely",
-        "truly",
-        "faithfully",
-        "cheers",
-        "thanks",
-        "again",
-        "you",
-        "wishes",
-        "respectfully",
-        "grüßen",
-        "grüße",
-        "gruß",
-        "grüssen",
-        "cordialement",
-        "saludos",
-        "atentamente",
-        "saluti",
-        "hälsningar",
-        "best",
-        "yours",
-    ]
+_CLOSINGS = words(
+    """
+    regards sincerely truly faithfully cheers thanks again you wishes respectfully grüßen grüße gruß
+    grüssen cordialement saludos atentamente saluti hälsningar best yours
+    """
 )
 _SIGNED = re.compile(r"[,.!]? {0,3}\n{1,2} {0,3}(?:- ?)?([^\W\d_][^\n0-9@:]{1,50})(?=\n|\Z)")
-_NO_NAME = frozenset(
-    [
-        "a",
-        "all",
-        "am",
-        "an",
-        "and",
-        "any",
-        "are",
-        "as",
-        "at",
-        "back",
-        "both",
-        "but",
-        "buddy",
-        "by",
-        "calling",
-        "colleague",
-        "colleagues",
-        "customer",
-        "dear",
-        "everybody",
-        "everyone",
-        "folks",
-        "for",
-        "friend",
-        "friends",
-        "from",
-        "gentlemen",
-        "going",
-        "guys",
-        "happy",
-        "here",
-        "hiring",
-        "i",
-        "in",
-        "interested",
-        "is",
-        "it",
-        "just",
-        "ladies",
-        "looking",
-        "madam",
-        "manager",
-        "me",
-        "my",
-        "no",
-        "not",
-        "of",
-        "officer",
-        "ok",
-        "on",
-        "our",
-        "please",
-        "ready",
-        "really",
-        "sad",
-        "sir",
-        "sorry",
-        "sure",
-        "support",
-        "team",
-        "thank",
-        "thanks",
-        "that",
-        "the",
-        "there",
-        "this",
-        "to",
-        "trying",
-        "unable",
-        "using",
-        "very",
-        "we",
-        "what",
-        "when",
-        "where",
-        "why",
-        "with",
-        "writing",
-        "world",
-        "you",
-        "your",
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-        "street",
-        "road",
-        "avenue",
-        "university",
-        "college",
-        "bank",
-        "company",
-        "inc",
-        "ltd",
-        "llc",
-        "gmbh",
-        "hotel",
-        "school",
-        "hospital",
-        "airport",
-        "island",
-        "north",
-        "south",
-    ]
+_NO_NAME = words(
+    """
+    a all am an and any are as at back both but buddy by calling colleague colleagues customer dear
+    everybody everyone folks for friend friends from gentlemen going guys happy here hiring i in
+    interested is it just ladies looking madam manager me my no not of officer ok on our please ready
+    really sad sir sorry sure support team thank thanks that the there this to trying unable using very
+    we what when where why with writing world you your monday tuesday wednesday thursday friday saturday
+    sunday january february march april may june july august september october november december street
+    road avenue university college bank company inc ltd llc gmbh hotel school hospital airport island
+    north south
+    """
 )
 
 
 def _clean(value: str) -> str:
     """Return the leading words of a value that may belong to a name."""
-    words = []
+    kept: list[str] = []
     for word in value.split(" "):
-        if word.lower().strip(".,'") in _NO_NAME or (words and "\n" in word):
+        if word.lower().strip(".,'") in _NO_NAME or (kept and "\n" in word):
             break
-        words.append(word)
-    return " ".join(words).rstrip(" .,-'")
+        kept.append(word)
+    return " ".join(kept).rstrip(" .,-'")
 
 
 def _span(found: re.Match[str], score: float) -> Iterator[Span]:
@@ -272,8 +100,8 @@ def _said(reading: Reading) -> Iterator[Span]:
         yield from _behind(_GREETED, text, place + len(word), 0.65)
     for place, word in reading.places(_CLOSINGS):
         found = _SIGNED.match(text, place + len(word))
-        words = found[1].split() if found else []
-        if found and len(words) <= 4 and all(w[0].isupper() or len(w) < 4 for w in words):
+        parts: list[str] = found[1].split() if found else []
+        if found and len(parts) <= 4 and all(w[0].isupper() or len(w) < 4 for w in parts):
             yield from _span(found, 0.65)
 
 
@@ -312,11 +140,8 @@ def _known(reading: Reading) -> Iterator[Span]:
 
 _PART = re.compile(r"\w+")
 _LOWER = {name.lower(): name for name in FIRST_NAMES}
+_ANY = "|".join(sorted(_TITLES | _SAYS | _I | _GREETINGS | _CLOSINGS))
 NAMES = (
-    Finder(
-        "names-said",
-        rf"(?:^|[^A-Za-z])(?i:{'|'.join(sorted(_TITLES | _SAYS | _I | _GREETINGS | _CLOSINGS))})(?:[^A-Za-z]|$)",
-        _said,
-    ),
+    Finder("names-said", rf"(?:^|[^A-Za-z])(?i:{_ANY})(?:[^A-Za-z]|$)", _said),
     Finder("names-known", "|".join(sorted(FIRST_NAMES)), _known),
 )

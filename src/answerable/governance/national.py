@@ -1,4 +1,4 @@
-"""Finds the numbers that states give to people, by their check digits and by the words that stand near them."""
+"""Finds the numbers that states give to people, by their check digits and the words near them."""
 
 import re
 from collections.abc import Iterator
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from answerable.governance import checksums
 from answerable.governance.checksums import Check
 from answerable.governance.detection import Span
-from answerable.governance.finding import SURE, Finder, Reading, any_of, matches
+from answerable.governance.finding import SURE, Finder, Reading, any_of, matches, words
 
 
 @dataclass(frozen=True, slots=True)
 class National:
     """One kind of number.
 
-    form: of one written plainly or grouped. words: of which one may stand near it. alone: the score without; None: it
-    is not taken for one then, because too many other numbers look like it. digits: how many it has in a row.
+    form: of one written plainly or grouped. words: of which one may stand near it. alone: the score without;
+    None: it is not taken for one then, as too many other numbers look like it. digits: how many in a row.
     """
 
     kind: str
@@ -33,23 +33,18 @@ def _form(body: str) -> re.Pattern[str]:
     )
 
 
-def _words(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-_BELGIAN = _words("rijksregister rijksregisternummer registre national niss insz nrn")
-_SWEDISH = _words("personnummer personnr pnr samordningsnummer")
-_INDIAN = _words("aadhaar aadhar uidai uid")
+_BELGIAN = words("rijksregister rijksregisternummer registre national niss insz nrn")
+_SWEDISH = words("personnummer personnr pnr samordningsnummer")
+_INDIAN = words("aadhaar aadhar uidai uid")
 DIGITS = (
-    National(
-        "UK_NHS", _form(r"[0-9]{3}([ -]?)[0-9]{3}\1[0-9]{4}"), checksums.uk_nhs, _words("nhs"), None, 10
-    ),
+    National("UK_NHS", _form(r"[0-9]{3}([ -]?)[0-9]{3}\1[0-9]{4}"), checksums.uk_nhs, words("nhs"), None, 10),
     National(
         "DE_TAX_ID",
         _form(r"[0-9]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}"),
         checksums.de_tax_id,
-        _words(
-            "steuer steuerid steueridnr steuernummer steueridentifikationsnummer identifikationsnummer idnr tax tin"
+        words(
+            "steuer steuerid steueridnr steuernummer steueridentifikationsnummer identifikationsnummer idnr"
+            " tax tin"
         ),
         None,
         11,
@@ -58,7 +53,7 @@ DIGITS = (
         "FR_NIR",
         _form(r"[1-478] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}"),
         checksums.fr_nir,
-        _words("nir insee sécurité securite sécu secu nss"),
+        words("nir insee sécurité securite sécu secu nss"),
         0.8,
         15,
     ),
@@ -66,11 +61,11 @@ DIGITS = (
         "NL_BSN",
         _form(r"[0-9]{4}([ .]?)[0-9]{2}\1[0-9]{3}"),
         checksums.nl_bsn,
-        _words("bsn burgerservicenummer sofinummer"),
+        words("bsn burgerservicenummer sofinummer"),
         None,
         9,
     ),
-    National("PL_PESEL", _form(r"[0-9]{11}"), checksums.pl_pesel, _words("pesel"), None, 11),
+    National("PL_PESEL", _form(r"[0-9]{11}"), checksums.pl_pesel, words("pesel"), None, 11),
     National(
         "BE_NRN",
         _form(r"[0-9]{2}\.?[0-9]{2}\.?[0-9]{2}-?[0-9]{3}\.?[0-9]{2}"),
@@ -97,9 +92,9 @@ DIGITS = (
     ),
     National("SE_PNR", _form(r"(?:19|20)?[0-9]{6}[-+][0-9]{4}"), checksums.se_pnr, _SWEDISH, 0.7, 10),
     National(
-        "BR_CPF", _form(r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}"), checksums.br_cpf, _words("cpf"), 0.95, 11
+        "BR_CPF", _form(r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}"), checksums.br_cpf, words("cpf"), 0.95, 11
     ),
-    National("BR_CPF", _form(r"[0-9]{11}"), checksums.br_cpf, _words("cpf"), None, 11),
+    National("BR_CPF", _form(r"[0-9]{11}"), checksums.br_cpf, words("cpf"), None, 11),
     National(
         "IN_AADHAAR", _form(r"[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}"), checksums.in_aadhaar, _INDIAN, 0.75, 12
     ),
@@ -108,16 +103,16 @@ DIGITS = (
         "CA_SIN",
         _form(r"[0-9]{3}([ -]?)[0-9]{3}\1[0-9]{3}"),
         checksums.ca_sin,
-        _words("sin insurance nas"),
+        words("sin insurance nas"),
         None,
         9,
     ),
-    National("AU_TFN", _form(r"[0-9]{3} ?[0-9]{3} ?[0-9]{3}"), checksums.au_tfn, _words("tfn tax"), None, 9),
+    National("AU_TFN", _form(r"[0-9]{3} ?[0-9]{3} ?[0-9]{3}"), checksums.au_tfn, words("tfn tax"), None, 9),
     National(
         "AU_MEDICARE",
         _form(r"[0-9]{4} ?[0-9]{5} ?[0-9](?:[ /-]?[0-9])?"),
         checksums.au_medicare,
-        _words("medicare"),
+        words("medicare"),
         None,
         10,
     ),
@@ -127,30 +122,30 @@ LETTERED = (
         "UK_NINO",
         _form(r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]"),
         checksums.uk_nino,
-        _words("nino ni insurance"),
+        words("nino ni insurance"),
         0.8,
     ),
-    National("ES_NIE", _form(r"[XYZ]-?[0-9]{7}-?[A-Z]"), checksums.es_dni, _words("nie nif extranjero"), 0.9),
-    National("ES_DNI", _form(r"[0-9]{8}-?[A-Z]"), checksums.es_dni, _words("dni nif documento"), 0.7),
+    National("ES_NIE", _form(r"[XYZ]-?[0-9]{7}-?[A-Z]"), checksums.es_dni, words("nie nif extranjero"), 0.9),
+    National("ES_DNI", _form(r"[0-9]{8}-?[A-Z]"), checksums.es_dni, words("dni nif documento"), 0.7),
     National(
         "IT_FISCAL_CODE",
         _form(r"[A-Z]{6}[0-9]{2}[ABCDEHLMPRST][0-9]{2}[A-Z][0-9]{3}[A-Z]"),
         checksums.it_fiscal_code,
-        _words("codice cf fiscal fiscale"),
+        words("codice cf fiscal fiscale"),
         0.95,
     ),
     National(
         "IN_PAN",
         _form(r"[A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z]"),
         lambda code: True,
-        _words("pan permanent income"),
+        words("pan permanent income"),
         0.6,
     ),
     National(
         "FI_HETU",
         _form(r"[0-9]{6}[-+A-FU-Y][0-9]{3}[0-9A-Y]"),
         checksums.fi_hetu,
-        _words("hetu henkilötunnus henkilotunnus"),
+        words("hetu henkilötunnus henkilotunnus"),
         0.9,
     ),
 )
@@ -208,40 +203,21 @@ def _papers(reading: Reading) -> Iterator[Span]:
             yield Span(value.start(), value.end(), _PAPERS[word], 0.85)
 
 
-_BORN = frozenset(
-    [
-        "born",
-        "dob",
-        "birth",
-        "birthdate",
-        "birthday",
-        "geboren",
-        "geb",
-        "geburtsdatum",
-        "née",
-        "né",
-        "nee",
-        "naissance",
-        "nacimiento",
-        "nacido",
-        "nacida",
-        "nascita",
-        "nato",
-        "nata",
-        "geboortedatum",
-        "nascimento",
-        "nascido",
-        "nascida",
-    ]
+_BORN = words(
+    """
+    born dob birth birthdate birthday geboren geb geburtsdatum née né nee naissance nacimiento nacido
+    nacida nascita nato nata geboortedatum nascimento nascido nascida
+    """
 )
 _MONTH = (
-    "jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|f[ée]vrier|mar(?:ch|s|zo)?|m[äa]rz|apr(?:il)?|avril|abril|may|mai|mayo"
-    "|june?|juni|juin|junio|july?|juli|juillet|julio|aug(?:ust)?|ao[ûu]t|agosto|sept?(?:ember|embre)?|septiembre"
-    "|o[ck]t(?:ober|obre|ubre)?|nov(?:ember|embre|iembre)?|de[cz](?:ember)?|d[ée]cembre|diciembre"
+    "jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|f[ée]vrier|mar(?:ch|s|zo)?|m[äa]rz|apr(?:il)?|avril|abril"
+    "|may|mai|mayo|june?|juni|juin|junio|july?|juli|juillet|julio|aug(?:ust)?|ao[ûu]t|agosto|sept?(?:ember|embre)?"
+    "|septiembre|o[ck]t(?:ober|obre|ubre)?|nov(?:ember|embre|iembre)?|de[cz](?:ember)?|d[ée]cembre|diciembre"
 )
 _DATE = re.compile(
     r"(?<![0-9])(?:[0-9]{1,2}([./ -])[0-9]{1,2}\1(?:[0-9]{4}|[0-9]{2})|[0-9]{4}([./-])[0-9]{1,2}\2[0-9]{1,2}"
-    rf"|[0-9]{{1,2}}(?:st|nd|rd|th|er|\.)?(?: of| de)? ?(?:{_MONTH})\.?,?(?: de)? ?(?:[0-9]{{4}}|'?[0-9]{{2}})"
+    rf"|[0-9]{{1,2}}(?:st|nd|rd|th|er|\.)?(?: of| de)? ?(?:{_MONTH})\.?,?(?: de)? ?"
+    r"(?:[0-9]{4}|'?[0-9]{2})"
     rf"|(?:{_MONTH})\.? [0-9]{{1,2}}(?:st|nd|rd|th)?,? (?:[0-9]{{4}}|'[0-9]{{2}}))(?![0-9])"
 )
 _LETTERS_D_O_B = re.compile(r"(?<![a-z])d\. ?o\. ?b\b")
@@ -261,7 +237,8 @@ NATIONAL = (
     Finder("national", r"[0-9][0-9 ./+-]{7}[0-9]", _numbers),
     Finder(
         "national-letters",
-        r"[A-Za-z]{2} ?[0-9]{2} ?[0-9]{2}|[0-9]{6}[0-9A-Za-z+-]|[XYZxyz]-?[0-9]{7}|[A-Za-z]{5}[0-9]{2}|[A-Za-z]{6}[0-9]{2}",
+        r"[A-Za-z]{2} ?[0-9]{2} ?[0-9]{2}|[0-9]{6}[0-9A-Za-z+-]|[XYZxyz]-?[0-9]{7}|[A-Za-z]{5}[0-9]{2}"
+        r"|[A-Za-z]{6}[0-9]{2}",
         _lettered,
     ),
     Finder("papers", any_of(_PAPERS), _papers),

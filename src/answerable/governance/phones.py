@@ -1,101 +1,50 @@
-"""Finds telephone numbers: by a form that nothing else has, by the form of a region, or by the words before them."""
+"""Finds telephone numbers: by a form that nothing else has, that of a region, or the words before them."""
 
 import re
 from collections.abc import Iterator
 
 from answerable.errors import UsageError, did_you_mean
 from answerable.governance.detection import Span
-from answerable.governance.finding import Finder, Reading, bare
+from answerable.governance.finding import Finder, Reading, bare, words
 
 _EXTENSION = r"(?: ?(?:x|ext\.?|extension|#) ?[0-9]{1,6})?"
 _END = r"(?![0-9A-Za-z_]|[.,:/-][0-9])"
 _START = r"(?<![0-9A-Za-z_+])(?<![0-9][.,:/-])(?<![$€£#])"
 _INTERNATIONAL = re.compile(
-    rf"(?<![0-9A-Za-z_])(?:\+|(?<![.,])\(\+|(?<![.,/-])(?:00|011 ?)(?=[ 1-9-])) ?-?[1-9](?:[ ()./-]{{0,3}}[0-9]){{6,14}}"
-    rf"{_EXTENSION}{_END}",
+    r"(?<![0-9A-Za-z_])(?:\+|(?<![.,])\(\+|(?<![.,/-])(?:00|011 ?)(?=[ 1-9-])) ?-?"
+    rf"[1-9](?:[ ()./-]{{0,3}}[0-9]){{6,14}}{_EXTENSION}{_END}",
     re.IGNORECASE,
 )
 _AMERICAN = re.compile(  # the North American plan: (212) 555-0123
-    rf"{_START}(?:1[ .-]?)?(?:\([2-9][0-9]{{2}}\) ?|[2-9][0-9]{{2}}([ .-]))[0-9]{{3}}(?:(?<=[ )][0-9]{{3}})[ .-]|(?(1)\1|[.-]))"
+    rf"{_START}(?:1[ .-]?)?(?:\([2-9][0-9]{{2}}\) ?[0-9]{{3}}[ .-]|[2-9][0-9]{{2}}([ .-])[0-9]{{3}}\1)"
     rf"[0-9]{{4}}{_EXTENSION}{_END}",
     re.IGNORECASE,
 )
 _TRUNK = re.compile(  # the zero with which most other countries begin
-    rf"{_START}(?:\(0[0-9]{{1,5}}\)[ -]?|0[0-9]{{1,5}}[ ./-])[0-9]{{2,8}}(?:[ .-][0-9]{{2,5}}){{0,4}}{_EXTENSION}{_END}",
+    rf"{_START}(?:\(0[0-9]{{1,5}}\)[ -]?|0[0-9]{{1,5}}[ ./-])[0-9]{{2,8}}(?:[ .-][0-9]{{2,5}}){{0,4}}"
+    rf"{_EXTENSION}{_END}",
     re.IGNORECASE,
 )
 _GROUPED = re.compile(
-    rf"{_START}(?:\([0-9]{{1,5}}\)[ -]?|[0-9]{{1,5}}[ ./-])[0-9]{{2,8}}(?:[ .-][0-9]{{2,5}}){{0,4}}{_EXTENSION}{_END}",
+    rf"{_START}(?:\([0-9]{{1,5}}\)[ -]?|[0-9]{{1,5}}[ ./-])[0-9]{{2,8}}(?:[ .-][0-9]{{2,5}}){{0,4}}"
+    rf"{_EXTENSION}{_END}",
     re.IGNORECASE,
 )
 _PLAIN = re.compile(rf"{_START}[0-9]{{7,12}}{_EXTENSION}{_END}", re.IGNORECASE)
 _DAY, _MONTH, _YEAR = "(?:0?[1-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])", "(?:(?:19|20)[0-9]{2}|[0-9]{2})"
 _DATE = re.compile(
-    rf"(?:{_DAY}[./-]{_MONTH}[./-]{_YEAR}|{_MONTH}[./-]{_DAY}[./-]{_YEAR}|(?:19|20)[0-9]{{2}}[./-]{_MONTH}[./-]{_DAY})"
+    rf"(?:{_DAY}[./-]{_MONTH}[./-]{_YEAR}|{_MONTH}[./-]{_DAY}[./-]{_YEAR}"
+    rf"|(?:19|20)[0-9]{{2}}[./-]{_MONTH}[./-]{_DAY})"
     r"(?![0-9]|[./-][0-9])"
 )
-_SAID = frozenset(
-    [
-        "phone",
-        "phones",
-        "telephone",
-        "tel",
-        "tele",
-        "mobile",
-        "mob",
-        "cell",
-        "cellphone",
-        "fax",
-        "desk",
-        "landline",
-        "office",
-        "home",
-        "work",
-        "hotline",
-        "call",
-        "calls",
-        "called",
-        "calling",
-        "dial",
-        "ring",
-        "text",
-        "texted",
-        "sms",
-        "whatsapp",
-        "signal",
-        "viber",
-        "telegram",
-        "reach",
-        "reached",
-        "contact",
-        "answering",
-        "voicemail",
-        "message",
-        "messages",
-        "registered",
-        "telefon",
-        "handy",
-        "mobil",
-        "mobilnummer",
-        "rufnummer",
-        "anrufen",
-        "telefono",
-        "teléfono",
-        "telephone",
-        "téléphone",
-        "portable",
-        "appeler",
-        "celular",
-        "movil",
-        "móvil",
-        "llámame",
-        "telefone",
-        "telefoon",
-        "bellen",
-        "puhelin",
-        "tlf",
-        "puh",
-    ]
+_SAID = words(
+    """
+    phone phones telephone tel tele mobile mob cell cellphone fax desk landline office home work hotline
+    call calls called calling dial ring text texted sms whatsapp signal viber telegram reach reached
+    contact answering voicemail message messages registered telefon handy mobil mobilnummer rufnummer
+    anrufen telefono teléfono telephone téléphone portable appeler celular movil móvil llámame telefone
+    telefoon bellen puhelin tlf puh
+    """
 )
 _BEFORE = 40  # code points in which such a word counts
 _FORMS = ((_INTERNATIONAL, 0.85), (_AMERICAN, 0.75), (_TRUNK, 0.6), (_GROUPED, 0.0), (_PLAIN, 0.0))

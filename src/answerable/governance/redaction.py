@@ -15,23 +15,34 @@ class Redacted:
     spans: Sequence[Span]
 
 
-def redacted(text: str, detector: Detector) -> Redacted:
-    """Return `text` with what `detector` finds replaced by [KIND_n]; n counts distinct values of a kind from 1.
+class Words:
+    """The words given out so far; one of these over several texts gives a value the same word in all."""
 
-    Two spellings are one value if only case, blanks and dashes differ.
+    def __init__(self) -> None:
+        self._words: dict[tuple[str, str], str] = {}
+        self._counts: dict[str, int] = {}
+
+    def word(self, kind: str, value: str) -> str:
+        """Return [KIND_n]; n counts the distinct values of a kind from 1.
+
+        Two spellings are one value if they differ only in case, blanks and signs.
+        """
+        key = (kind, "".join(c for c in value.casefold() if c.isalnum()) or value)
+        if key not in self._words:
+            self._counts[kind] = self._counts.get(kind, 0) + 1
+            self._words[key] = f"[{kind}_{self._counts[kind]}]"
+        return self._words[key]
+
+
+def redacted(text: str, detector: Detector, words: Words | None = None) -> Redacted:
+    """Return `text` with what `detector` finds replaced by words such as [EMAIL_1].
+
+    words: those of the texts before, which this one continues; None: of this text alone.
     """
+    words = Words() if words is None else words
     spans = detector.find(text)
-    numbers: dict[tuple[str, str], int] = {}
-    counts: dict[str, int] = {}
     pieces, place = [], 0
     for span in spans:
-        value = (span.kind, _same(text[span.start : span.end]))
-        if value not in numbers:
-            numbers[value] = counts[span.kind] = counts.get(span.kind, 0) + 1
-        pieces += [text[place : span.start], f"[{span.kind}_{numbers[value]}]"]
+        pieces += [text[place : span.start], words.word(span.kind, text[span.start : span.end])]
         place = span.end
     return Redacted("".join((*pieces, text[place:])), spans)
-
-
-def _same(value: str) -> str:
-    return "".join(c for c in value.casefold() if c.isalnum()) or value
