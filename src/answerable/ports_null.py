@@ -1,9 +1,6 @@
 """Null implementations: the steps of the road that have no rules yet let everything through."""
 
-from collections.abc import Sequence
-
 from answerable.governance.access import Ask, Permit, RowPermit, Shape
-from answerable.governance.detection import Span
 
 
 class AllowAll:
@@ -27,13 +24,3 @@ class AlwaysLive:
     def stage(self, decision: str) -> str:
         """Return "live"."""
         return "live"
-
-
-class FindNothing:
-    """Detector that finds nothing: only what is classified is protected."""
-
-    version = "none@1"
-
-    def find(self, text: str) -> Sequence[Span]:
-        """Return nothing."""
-        return ()

@@ -33,6 +33,7 @@ from answerable.errors import (
     UsageError,
 )
 from answerable.finding import find_case, find_readable, readable_lines
+from answerable.governance.detectors import open_detector
 from answerable.governance.vault import Vault
 from answerable.home import (
     CREATE_LOCK,
@@ -48,7 +49,7 @@ from answerable.limits import Limits
 from answerable.opening import load_lookup, open_or_make
 from answerable.permits import Guard, open_policies, resource_of, shapes_of
 from answerable.ports import Caller, Clock, Detector, Journal, PolicyEngine
-from answerable.ports_null import AllowAll, AlwaysLive, FindNothing
+from answerable.ports_null import AllowAll, AlwaysLive
 from answerable.resolving import resolve
 from answerable.road import Road, travel
 from answerable.state import cases
@@ -113,7 +114,7 @@ class Workspace:
         self._pool = DaemonPool()
         self._blocking, self._awaiting = BlockingCaller(self._pool), AwaitingCaller(self._pool)
         clock, ids = SystemClock(), Uuid7()
-        self.detector = detector or FindNothing()
+        self.detector = detector or open_detector()
         self.clock = clock
         self.book = Casebook(
             journal=self._journal,
