@@ -51,9 +51,11 @@ KINDS: tuple[str, ...] = (
     "breaker",
     "decision",
     "definition",
+    "drop",
     "opened",
     "opinion",
     "resolution",
+    "retention",
     "truth",
 )
 

@@ -32,6 +32,11 @@ def open_clear(envelope: bytes) -> bytes | None:
     return envelope[PREFIX:] if envelope[0] == CLEAR else None
 
 
+def key_id_of(envelope: bytes) -> bytes | None:
+    """Return the id (16 bytes) of the key that an envelope was sealed with; None if it is not encrypted."""
+    return envelope[17:33] if envelope[0] == AES256GCM_HKDF else None
+
+
 def stand_in(codec: int, digest: bytes) -> bytes:
     """Return what stands for a part that was DROPPED or is ELSEWHERE: its digest (32 bytes)."""
     return bytes([codec]) + _STAND_IN + digest
