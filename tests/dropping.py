@@ -31,13 +31,13 @@ def sealed(key_id: bytes, body: bytes, salt: bytes) -> bytes:
 
 def entry(
     number: int,
-    keys: Mapping[str, int | None],
+    keys: Mapping[str, int | bytes | None],
     *,
     blobs: Blobs | None = None,
     at: int | None = None,
     **header: Any,
 ) -> Entry:
-    """Return entry `number` with a part of each name in `keys`: under that key, or clear for None.
+    """Return entry `number` with a part of each name in `keys`: under that key or key id, or clear for None.
 
     blobs: the part `text` of every 40th goes there. at: microseconds since 1970.
     """
@@ -48,7 +48,8 @@ def entry(
     for name, of_key in keys.items():
         salt = hashlib.sha256(f"{name}{number}".encode()).digest()[:16]
         body = b'"%s of entry %d, %s"' % (name.encode(), number, b"x" * (number % 50))
-        part = seal_clear(body, salt) if of_key is None else sealed(key(of_key), body, salt)
+        key_id = key(of_key) if isinstance(of_key, int) else of_key
+        part = seal_clear(body, salt) if key_id is None else sealed(key_id, body, salt)
         if name == "text" and blobs is not None and number % 40 == 4:
             digest = part_digest(name, part)
             blobs.put(digest, part)
@@ -70,7 +71,7 @@ def book_of(journal: Journal, folder: Path) -> Casebook:
 
 def everything(ledger: Ledger) -> list[Stored]:
     """Return every entry that is there, by index."""
-    return [*ledger._entries()]
+    return [*ledger.entries()]
 
 
 def parts_of(ledger: Ledger) -> Iterator[tuple[tuple[int, str], bytes]]:

@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from answerable import formats
 from answerable.errors import HomeError, NewerHome, UsageError, did_you_mean
+from answerable.governance.retention import retention_times
 from answerable.ledger.durable import flush_folder
 from answerable.ledger.keys import Lookup, make_signing_key
 
@@ -318,12 +319,16 @@ def _check_format(path: Path, name: str, found: Any, ours: int, *, older: bool) 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Project:
-    """What answerable.toml (or [tool.answerable] in pyproject.toml) says. decisions: name -> target."""
+    """What answerable.toml (or [tool.answerable] in pyproject.toml) says.
+
+    decisions: name -> target. retention: class -> seconds.
+    """
 
     folder: Path
     home: Path
     decisions: Mapping[str, str] = field(default_factory=dict)
     connections: Mapping[str, Any] = field(default_factory=dict)
+    retention: Mapping[str, float] = field(default_factory=dict)
 
 
 def find_project(start: Path) -> Project | None:
@@ -364,7 +369,8 @@ def _project(folder: Path, path: Path, data: Mapping[str, Any]) -> Project:
         if not sound:
             raise UsageError(f"{path}: {name} is {data[name]!r}", next_step=f"write {wanted}")
     place = _folder(folder / home, home)
-    return Project(folder=folder, home=place, decisions=decisions, connections=connections)
+    times = retention_times(data.get("retention", {}), where=str(path))
+    return Project(folder=folder, home=place, decisions=decisions, connections=connections, retention=times)
 
 
 def _all_text(decisions: Any) -> bool:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from answerable.casebook import Casebook
-from answerable.encoding import MICRO
 from answerable.errors import LockedHome, TamperFound
+from answerable.governance.retention import DAY, STANDARD, Day
 from answerable.ledger.catalog import FOLDER, Segment, segments, segments_of_id, swap_segment
 from answerable.ledger.entry import PARTS, Conflict, Unit, Write
 from answerable.ledger.envelope import (
@@ -30,10 +30,6 @@ from answerable.ledger.seal import remove_orphans
 from answerable.ledger.taken import DROP
 from answerable.ledger.tlog import TILE, root, tile_roots
 
-Day = tuple[str, int]  # a retention class, and days since 1970 (UTC)
-
-DAY = 24 * 3600 * MICRO
-STANDARD = "standard"  # the retention class of an entry that names none
 _ROWS = 256  # of the journal, in one unit
 _AT, _RETENTION, _LEAF = COLUMNS.index("at"), COLUMNS.index("retention"), len(COLUMNS) - 1
 _PARTS_AT = COLUMNS.index(PARTS[0])

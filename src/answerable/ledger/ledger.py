@@ -83,9 +83,25 @@ class Ledger:
 
         Raises TamperFound if the part is a blob that is missing or was changed.
         """
-        envelope = self._envelope(stored, part)
+        envelope = self.envelope(stored, part)
         raw = None if envelope is None else open_clear(envelope)
         return None if raw is None else decode(raw)
+
+    def envelope(self, stored: Stored, part: str) -> bytes | None:
+        """Return a part as it is stored, from the blob store where it is there; None if there is none.
+
+        Raises TamperFound if the part is a blob that is missing or was changed.
+        """
+        envelope = stored.entry.parts.get(part)
+        if envelope is None or envelope[0] != ELSEWHERE:
+            return envelope
+        try:
+            return self.blobs.get(part, part_digest(part, envelope))
+        except TamperFound:
+            now = self.get(stored.entry.id)  # it may have been dropped since it was read
+            if now is not None and now.entry.parts.get(part, b"")[:1] == bytes([DROPPED]):
+                return now.entry.parts[part]
+            raise
 
     def latest(self, wanted: Filter) -> list[Listed]:
         """Return the entries that `wanted` describes, newest first; no part is read."""
@@ -124,6 +140,33 @@ class Ledger:
             return self._reader.kinds([self._file(segment) for segment in sealed], tail)
 
         return self._again(read)
+
+    def entries(self, since: int | None = None) -> Iterator[Stored]:
+        """Yield every entry, by index, although a sealer may be at work; what was pruned is left out.
+
+        since: microseconds since 1970; segments whose entries are all older are not read.
+        """
+        at = 0
+        while at < (size := self.journal.head().size):
+            start = at
+            segment = self._segment_at(at)
+            if segment is not None:
+                if not segment.pruned and (since is None or segment.at_hi >= since):
+                    with self._again(partial(self._open_at, at)) as file:
+                        yield from file.stored()
+                at = segment.hi
+                continue
+            for batch in self.journal.scan(at, size):
+                for stored in batch:
+                    if stored.index != at:
+                        break
+                    yield stored
+                    at += 1
+            if at == start and self._segment_at(at) is None:
+                raise TamperFound(
+                    f"entry {at} is missing",
+                    next_step="run `answerable ledger verify` to find what was removed",
+                )
 
     # -- keeping -------------------------------------------------------------------------------------
 
@@ -175,7 +218,7 @@ class Ledger:
         name = durable.temporary(path)
         try:
             with name.open("xb") as file:
-                for stored in self._entries():
+                for stored in self.entries():
                     at = stored.entry.header["at"]
                     if (since is None or at >= since) and (until is None or at < until):
                         file.write(json.dumps(self._record(stored), ensure_ascii=False).encode() + b"\n")
@@ -207,18 +250,6 @@ class Ledger:
             )
         return path
 
-    def _envelope(self, stored: Stored, part: str) -> bytes | None:
-        envelope = stored.entry.parts.get(part)
-        if envelope is None or envelope[0] != ELSEWHERE:
-            return envelope
-        try:
-            return self.blobs.get(part, part_digest(part, envelope))
-        except TamperFound:
-            now = self.get(stored.entry.id)  # it may have been dropped since it was read
-            if now is not None and now.entry.parts.get(part, b"")[:1] == bytes([DROPPED]):
-                return now.entry.parts[part]
-            raise
-
     def _cut(self, wanted: Filter) -> tuple[list[Segment], list[Listed]]:
         """Return the segments and the journal's entries behind them, as of one moment."""
         sealed = catalog.segments(self.journal)
@@ -229,30 +260,6 @@ class Ledger:
             if len(again) == len(sealed):  # else a sealer moved entries between the two reads
                 return _kept(again), tail
             sealed = again
-
-    def _entries(self) -> Iterator[Stored]:
-        """Yield every entry, by index, although a sealer may be at work; what was pruned is left out."""
-        at = 0
-        while at < (size := self.journal.head().size):
-            start = at
-            segment = self._segment_at(at)
-            if segment is not None:
-                if not segment.pruned:
-                    with self._again(partial(self._open_at, at)) as file:
-                        yield from file.stored()
-                at = segment.hi
-                continue
-            for batch in self.journal.scan(at, size):
-                for stored in batch:
-                    if stored.index != at:
-                        break
-                    yield stored
-                    at += 1
-            if at == start and self._segment_at(at) is None:
-                raise TamperFound(
-                    f"entry {at} is missing",
-                    next_step="run `answerable ledger verify` to find what was removed",
-                )
 
     def _segment_at(self, index: int) -> Segment | None:
         found = (one for one in catalog.segments(self.journal) if one.lo <= index < one.hi)
@@ -276,7 +283,7 @@ class Ledger:
         return record
 
     def _part(self, stored: Stored, name: str) -> dict[str, Any]:
-        envelope = self._envelope(stored, name) or b""
+        envelope = self.envelope(stored, name) or b""
         part: dict[str, Any] = {"state": _STATE[envelope[0]], "digest": stored.entry.digests[name].hex()}
         if envelope[0] == CLEAR:
             part["body"] = decode(open_clear(envelope) or b"null")
