@@ -24,6 +24,7 @@ from urllib.parse import parse_qsl, unquote_plus, urlsplit
 from answerable import formats
 from answerable.errors import HomeError, NewerHome, UsageError, did_you_mean
 from answerable.governance.kek import OWN_KEK
+from answerable.governance.retention import retention_times
 from answerable.ledger.durable import flush_folder
 from answerable.ledger.keys import Lookup, make_signing_key
 
@@ -338,9 +339,10 @@ def _check_format(path: Path, name: str, found: Any, ours: int, *, older: bool) 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Project:
-    """What answerable.toml (or [tool.answerable] in pyproject.toml) says. decisions: name -> target.
+    """What answerable.toml (or [tool.answerable] in pyproject.toml) says.
 
-    policies: the folder of its policies, or None for the home's own.
+    decisions: name -> target. policies: the folder of its policies, or None for the home's own. retention:
+    class -> seconds.
     """
 
     folder: Path
@@ -348,6 +350,7 @@ class Project:
     decisions: Mapping[str, str] = field(default_factory=dict)
     connections: Mapping[str, Any] = field(default_factory=dict)
     policies: Path | None = None
+    retention: Mapping[str, float] = field(default_factory=dict)
 
 
 def find_project(start: Path) -> Project | None:
@@ -399,6 +402,7 @@ def _project(folder: Path, path: Path, data: Mapping[str, Any]) -> Project:
         decisions=decisions,
         connections=connections,
         policies=None if policies is None else folder / policies,
+        retention=retention_times(data.get("retention", {}), where=str(path)),
     )
 
 
