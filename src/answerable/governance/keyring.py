@@ -16,8 +16,8 @@ def open_keys(
 ) -> KeyStore:
     """Return the key store of a home. create: make it and its own key-encryption key if need be.
 
-    mark: what to write of the key-encryption key where the store is made from a copy, which may come without
-    it. Where its file is lost the home can still be read and verified, but for what is sealed. Raises HomeError
+    mark: what to write of the key-encryption key where the store is made from a copy, which may lack it.
+    Where its file is lost the home can still be read and verified, but for what is sealed. Raises HomeError
     if the keys are another home's, or the key-encryption key is not the one that wrapped them.
     """
 

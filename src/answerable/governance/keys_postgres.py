@@ -29,7 +29,7 @@ class PostgresKeys(SqlKeys):
     """Key store in the database at `url`. create: make its tables where they are not there. mark: of a copy.
 
     Raises HomeError if it cannot be used. The server's own write-ahead log and its archives hold what was
-    overwritten until they are recycled; what they hold is wrapped, and worthless without the key-encryption key.
+    overwritten until they are recycled: wrapped, and worthless without the key-encryption key.
     """
 
     def __init__(

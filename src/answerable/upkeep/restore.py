@@ -40,8 +40,8 @@ _BLOCK = 1 << 20
 class Restored:
     """What came of a restore. report: of `ledger verify`, or None where it could not run; note: why.
 
-    erased: keys that were left out or destroyed, as lists of erasures ask. erasures: which lists those were, and
-    what to do where none is newer than the backup.
+    erased: keys that were left out or destroyed, as lists of erasures ask. erasures: which lists those were,
+    and what to do where none is newer than the backup.
     """
 
     home: Home
