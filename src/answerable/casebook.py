@@ -18,7 +18,7 @@ from answerable.encoding import decode, encode, plain
 from answerable.errors import HomeError, InputError, LedgerUnavailable, UsageError
 from answerable.governance.access import Permit
 from answerable.governance.vault import ERASED, About, Vault
-from answerable.ledger.entry import HEADER, HEADER_NAMES, Conflict, Entry, Unit, Write, text_id
+from answerable.ledger.entry import HEADER, HEADER_NAMES, Conflict, Entry, Gone, Unit, Write, text_id
 from answerable.ledger.envelope import ELSEWHERE, NONCE, part_digest, seal_clear, stand_in
 from answerable.ledger.keys import Lookup, Withheld
 from answerable.ledger.leaf import make_entry
@@ -327,12 +327,14 @@ class Casebook:
             )
         header = dict(stored.entry.header)
         output = self.ledger.body(stored, "output")
-        attempts = self.ledger.body(stored, "attempts")
+        attempts = self.ledger.body(stored, "attempts") or None
         for child, kind in self.children(case_id):
             if kind == "resolution" and (found := self.ledger.get(child)) is not None:
                 ended = found.entry.header
                 header.update({n: ended[n] for n in ("status", "made_by", "confidence", "degraded")})
                 output = self.ledger.body(found, "output")
+        if isinstance(output, Gone):
+            output = {"reason": f"what was answered {output.told}"}
         return outcome_from(header, text_id(case_id), output, attempts, decision, replayed=replayed)
 
     def children(self, parent: bytes) -> Sequence[tuple[bytes, str]]:

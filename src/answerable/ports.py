@@ -184,6 +184,9 @@ class KeyStore(Protocol):
     def kept(self) -> Iterator[KeptKey]:
         """Yield every key as it is kept, from one state of the store, for a copy."""
 
+    def kek_mark(self) -> tuple[bytes, bytes]:
+        """Return `check` and `sealed` of the key-encryption key in force, as they are kept."""
+
     def put_back(self, keys: Sequence[KeptKey]) -> None:
         """Add keys of a copy; those that are there already stay as they are."""
 

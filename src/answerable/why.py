@@ -9,7 +9,7 @@ from answerable.encoding import decode, timestamp
 from answerable.errors import AnswerableError, HomeError, UsageError, did_you_mean
 from answerable.failures.messages import for_operator, for_person
 from answerable.governance.protection import Protected, recorded
-from answerable.ledger.entry import Stored, text_id
+from answerable.ledger.entry import Gone, Stored, text_id
 from answerable.ledger.story import READERS, Reader, summary, tell
 from answerable.ports import Detector
 from answerable.state import cases
@@ -107,8 +107,14 @@ def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
         )
     header = stored.entry.header
 
+    gone: list[Gone] = []
+
     def part(name: str) -> Any:
-        return book.ledger.body(stored, name)
+        found = book.ledger.body(stored, name)
+        if not isinstance(found, Gone):
+            return found
+        gone.append(found)
+        return None
 
     told, detail = part("output") or {}, part("detail") or {}
     later = _later(book, case_id)
@@ -145,11 +151,17 @@ def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
         "definition": definition,
         "proof": _proof(book, stored),
     }
+    data["gone"] = gone_data(gone[0]) if gone else None
     if detector is not None:
         data = _concealed(data, definition, detail.get("personal", {}), detector)
     data["summary"] = summary(data)
     data["messages"] = {"person": for_person(data), "operator": for_operator(data)}
     return Why(data)
+
+
+def gone_data(gone: Gone) -> dict[str, Any]:
+    """Return what stands in the place of content as a why tells it."""
+    return {"why": gone.why, "at": None if gone.at is None else timestamp(gone.at), "told": gone.told}
 
 
 def _concealed(

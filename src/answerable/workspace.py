@@ -7,6 +7,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -30,10 +31,13 @@ from answerable.errors import (
     ForkedWorkspace,
     HomeError,
     InputError,
+    LedgerUnavailable,
     UsageError,
 )
 from answerable.finding import find_case, find_readable, readable_lines
 from answerable.governance.detectors import open_detector
+from answerable.governance.erasing import Person
+from answerable.governance.shredding import finish
 from answerable.governance.vault import Vault
 from answerable.home import (
     CREATE_LOCK,
@@ -129,6 +133,8 @@ class Workspace:
         self._lately: dict[str, deque[bool]] = {}
         self.policies = AllowAll() if self._temporary else self._policies(clock)
         self._guard = Guard(policies=self.policies, book=self.book)
+        with suppress(HomeError, LedgerUnavailable):  # else `answerable work` finishes it, and says why not
+            finish(self._journal, self._keys, self.home.folder)
         recall_alerts(self.book)  # so that what another process raised can be seen to be over
         # Releases have no rules yet: these let everything through.
         self._road = Road(
@@ -432,6 +438,21 @@ class Workspace:
             raise HomeError("that definition is not in this home", next_step="check the home")
         described: dict[str, Any] = decode(bytes(rows[0][0]))
         return described
+
+    def subject(self, id: str, *, principal: str | Principal = LOCAL, purpose: str) -> Person:
+        """Return the door to one person's records: show, reveal, export, hold and erase.
+
+        id: as inputs name them in a field marked Subject. purpose: why they are looked at, one word.
+        """
+        self._check_alive()
+        return Person(
+            self.book,
+            self._road.policies,
+            self.home.folder,
+            id,
+            principal=principal_of(principal),
+            purpose=purpose,
+        )
 
     # -- the object itself ---------------------------------------------------------------------------
 

@@ -94,6 +94,10 @@ class RestoreOptions(Json):
     journal: Annotated[
         str | None, typer.Option(metavar="URL", help="Where its journal goes, if not where it was.")
     ] = None
+    erasures: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The home in use last, or its erasures.log: it stays erased."),
+    ] = None
 
 
 def restore(options: RestoreOptions) -> None:
@@ -105,11 +109,14 @@ def restore(options: RestoreOptions) -> None:
     from answerable.upkeep.restore import restore as make
 
     with progress("restoring") as step:
-        done = make(options.archive, options.folder, journal=options.journal, progress=step)
+        done = make(
+            options.archive, options.folder, journal=options.journal, erasures=options.erasures, progress=step
+        )
     report = None if done.report is None else done.report.data()
     if options.json:
         home = {"home": str(done.home.folder), "entries": done.manifest.entries, "made": done.manifest.made}
-        say_json(home | {"verify": report, "note": done.note})
+        told = {"erased": done.erased, "erasures": done.erasures}
+        say_json(home | {"verify": report, "note": done.note} | told)
     else:
         verified = "was not verified" if report is None else "verifies" if report["ok"] else "does NOT verify"
         say_pairs(
@@ -117,6 +124,7 @@ def restore(options: RestoreOptions) -> None:
                 "home": str(done.home.folder),
                 "made": done.manifest.made,
                 "ledger": f"{counted(done.manifest.entries, 'entry', 'entries')}; it {verified}",
+                "erased": f"{counted(done.erased, 'key', 'keys')}, by {done.erasures}",
             }
         )
         if done.note:

@@ -86,6 +86,10 @@ def _told_person(why: Mapping[str, Any]) -> Iterator[str]:
         yield "We cannot tell you what was decided: the record does not match what was signed at the time."
         yield f"Please tell us this number: {number}"
         return
+    if gone := why.get("gone"):
+        yield f"We cannot tell you what was decided: what we held about it {gone['told']}."
+        yield f"If you have a question, give us this number: {number}"
+        return
     status, fault = why["status"], _fault(why)
     yield from _anew(why)
     if status == "answered":
@@ -236,6 +240,9 @@ _FAILED: Mapping[str, str] = {
 
 def for_operator(why: Mapping[str, Any]) -> str:
     """Return what an operator is told: how it ended and why, at what cost, what to do, the record id."""
+    if gone := why.get("gone"):
+        ended = f"{why['decision']} version {why['version']}: {why['status']}; its content {gone['told']}"
+        return printable(f"{ended}. Next: nothing is left to do; record {why['record_id']}")
     ended = _ended(why)
     parts = [ended, *_tried(why, ended)]
     if anew := redone_after(why):

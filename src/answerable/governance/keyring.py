@@ -11,9 +11,12 @@ from answerable.home import Home
 from answerable.ports import DataKey, Kek, KeptKey, KeyStore
 
 
-def open_keys(home: Home, env: Mapping[str, str], *, create: bool = False) -> KeyStore:
+def open_keys(
+    home: Home, env: Mapping[str, str], *, create: bool = False, mark: tuple[bytes, bytes] | None = None
+) -> KeyStore:
     """Return the key store of a home. create: make it and its own key-encryption key if need be.
 
+    mark: what to write of the key-encryption key where the store is made from a copy, which may lack it.
     Where its file is lost the home can still be read and verified, but for what is sealed. Raises HomeError
     if the keys are another home's, or the key-encryption key is not the one that wrapped them.
     """
@@ -22,7 +25,7 @@ def open_keys(home: Home, env: Mapping[str, str], *, create: bool = False) -> Ke
         return load_kek(home.kek, home.folder, env, home=home.id, sealed=sealed)
 
     own = home.folder / "secrets" / "kek.key"
-    if create and home.kek == OWN_KEK and not own.exists():
+    if create and mark is None and home.kek == OWN_KEK and not own.exists():
         make_kek(own)
     url = home.keys_url(env)
     scheme, _, rest = url.partition(":")
@@ -37,9 +40,9 @@ def open_keys(home: Home, env: Mapping[str, str], *, create: bool = False) -> Ke
                     next_step="put the file back from a backup",
                 )
             )
-        return SqliteKeys(path, home=home.id, open_kek=open_kek, create=create)
+        return SqliteKeys(path, home=home.id, open_kek=open_kek, create=create, mark=mark)
     if scheme.partition("+")[0] in ("postgresql", "postgres"):
-        return PostgresKeys(url, home=home.id, open_kek=open_kek, create=create)
+        return PostgresKeys(url, home=home.id, open_kek=open_kek, create=create, mark=mark)
     raise UsageError(
         f"no key store is known for {scheme!r}", next_step=did_you_mean(scheme, ("sqlite", "postgresql"))
     )
@@ -79,6 +82,10 @@ class NoKeys:
         self._refuse()
 
     def kept(self) -> Iterator[KeptKey]:
+        """Raise."""
+        self._refuse()
+
+    def kek_mark(self) -> tuple[bytes, bytes]:
         """Raise."""
         self._refuse()
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from answerable.errors import HomeError, LedgerUnavailable, LockedHome
-from answerable.governance.keys_sql import OpenKek, Run, SqlKeys
+from answerable.governance.keys_sql import Mark, OpenKek, Run, SqlKeys
 from answerable.ledger.journal_postgres import address_of, driver
 
 SCHEMA = "answerable_keys"  # and the first half of the home's id: a database may hold several homes
@@ -26,14 +26,15 @@ _THERE = "SELECT 1 FROM pg_tables WHERE schemaname = ? AND tablename = 'key_home
 
 
 class PostgresKeys(SqlKeys):
-    """Key store in the database at `url`. create: make its tables where they are not there. Raises
-    HomeError if it cannot be used.
+    """Key store in the database at `url`. create: make its tables where they are not there. mark: of a copy.
 
-    The server's own write-ahead log and its archives hold what was overwritten until they are recycled; what
-    they hold is wrapped, and worthless without the key-encryption key.
+    Raises HomeError if it cannot be used. The server's own write-ahead log and its archives hold what was
+    overwritten until they are recycled: wrapped, and worthless without the key-encryption key.
     """
 
-    def __init__(self, url: str, *, home: bytes, open_kek: OpenKek, create: bool = False) -> None:
+    def __init__(
+        self, url: str, *, home: bytes, open_kek: OpenKek, create: bool = False, mark: Mark | None = None
+    ) -> None:
         super().__init__(home, open_kek)
         self._schema = f"{SCHEMA}_{home.hex()[:16]}"
         self._pg: Any = driver()
@@ -46,7 +47,7 @@ class PostgresKeys(SqlKeys):
                 with self._writing() as run:
                     for statement in _DDL:
                         run(statement, ())
-                    self._begin_home(run)
+                    self._begin_home(run, mark)
             self._admit()
         except HomeError:
             self.close()

@@ -28,6 +28,7 @@ ADD_META = "INSERT INTO {s}key_home (one, home, kek_check, kek_sealed) VALUES (1
 SET_META = "UPDATE {s}key_home SET kek_check = ?, kek_sealed = ?"
 
 Run = Callable[[str, Sequence[Any]], Any]  # a statement and its parameters -> the driver's cursor
+Mark = tuple[bytes, bytes]  # `check` and `sealed` of a key-encryption key
 OpenKek = Callable[[bytes], Kek]  # what the store holds of it -> the key; raises HomeError
 
 
@@ -96,6 +97,11 @@ class SqlKeys(ABC):
             body = bytes(wrapped)
             yield KeptKey(bytes(key_id), body if any(body) else b"", made, retention, day)
 
+    def kek_mark(self) -> Mark:
+        """Return `check` and `sealed` of the key-encryption key in force."""
+        ((_, check, sealed),) = self._rows(META)
+        return bytes(check), bytes(sealed)
+
     def put_back(self, keys: Sequence[KeptKey]) -> None:
         """Add keys of a copy; those that are there already stay as they are."""
         self._add([(k.id, k.wrapped or bytes(1), k.made, k.retention, k.day) for k in keys])
@@ -116,10 +122,12 @@ class SqlKeys(ABC):
 
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _begin_home(self, run: Run) -> None:
-        """Write the row that says whose keys these are."""
-        kek = self._open_kek(b"")
-        run(ADD_META, (self._home, kek.check, kek.sealed))
+    def _begin_home(self, run: Run, mark: Mark | None) -> None:
+        """Write the row that says whose keys these are. mark: of a copy."""
+        if mark is None:
+            kek = self._open_kek(b"")
+            mark = kek.check, kek.sealed
+        run(ADD_META, (self._home, *mark))
 
     def _admit(self) -> None:
         """Refuse keys of another home, and a wrong key-encryption key; an absent one is told later.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from answerable.errors import HomeError, LedgerUnavailable, LockedHome
-from answerable.governance.keys_sql import OpenKek, Run, SqlKeys
+from answerable.governance.keys_sql import Mark, OpenKek, Run, SqlKeys
 from answerable.ledger.keys import write_secret
 from answerable.ledger.sqlite import library
 
@@ -28,17 +28,21 @@ _THERE = "SELECT 1 FROM sqlite_master WHERE name = 'key_home'"
 
 
 class SqliteKeys(SqlKeys):
-    """Key store in the file at `path`. create: make it where it is not there. Raises HomeError if it
-    cannot be used."""
+    """Key store in the file at `path`. create: make it where it is not there. mark: of a copy.
 
-    def __init__(self, path: Path, *, home: bytes, open_kek: OpenKek, create: bool = False) -> None:
+    Raises HomeError if it cannot be used.
+    """
+
+    def __init__(
+        self, path: Path, *, home: bytes, open_kek: OpenKek, create: bool = False, mark: Mark | None = None
+    ) -> None:
         super().__init__(home, open_kek)
         self._path, self.name, self._sql = path, str(path), library()
         self._connection: Any = None
         try:
             self._connection = self._connect(create)
             if create and not self._rows(_THERE):
-                self._make_tables()
+                self._make_tables(mark)
             self._admit()
         except HomeError:
             self.close()
@@ -71,11 +75,11 @@ class SqliteKeys(SqlKeys):
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    def _make_tables(self) -> None:
+    def _make_tables(self, mark: Mark | None) -> None:
         with self._writing() as run:
             for statement in _DDL:
                 run(statement, ())
-            self._begin_home(run)
+            self._begin_home(run, mark)
 
     def _rows(self, text: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._lock, self._translated():

@@ -83,7 +83,7 @@ class Vault:
         gone = self._gone(stored, next(iter(rows), (b"", b""))[1])
         if rows or (gone.why == ERASED and gone.at is not None):
             raise HomeError(
-                f"that record was {gone}; nothing can follow it",
+                f"that record {gone.told}; nothing can follow it",
                 next_step="record what happened as a case of its own",
             )
         return About(retention)
@@ -92,6 +92,14 @@ class Vault:
         """Do not seal with this key any more: somebody shredded it."""
         with self._lock:
             self._persons.pop(about.tokens, None)
+
+    def forget_person(self, token: bytes) -> None:
+        """Let go of every key of a person, as they are erased."""
+        with self._lock:
+            for tokens in [tokens for tokens in self._persons if token in tokens]:
+                key = self._persons.pop(tokens)
+                for known in [known for known in self._parts if known[0] == key.id]:
+                    del self._parts[known]
 
     def marks(self, entry_id: bytes, about: About) -> list[Write]:
         """Return the writes by which an entry is found by its persons.

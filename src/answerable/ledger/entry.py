@@ -105,8 +105,14 @@ class Gone:
 
     def __str__(self) -> str:
         if self.why == "locked":
-            return "locked: the keys of this home are not at hand"
-        return self.why if self.at is None else f"{self.why} on {timestamp(self.at)[:10]}"
+            return "locked: its key is not at hand"
+        on = "" if self.at is None else f" on {timestamp(self.at)[:10]}"
+        return f"erased{on}" if self.why == "erased" else f"deleted{on}, as its time was over"
+
+    @property
+    def told(self) -> str:
+        """What became of it, with its verb."""
+        return f"{'is' if self.why == 'locked' else 'was'} {self}"
 
 
 @dataclass(frozen=True, slots=True)

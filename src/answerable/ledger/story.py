@@ -40,6 +40,9 @@ def summary(why: Mapping[str, Any]) -> str:
     question = why["definition"].get("question", why["decision"])
     about = f" about {why['key']}" if why["key"] else ""
     sentences = [f"On {when(why['at'])} this was asked{about}: {question}"]
+    if gone := why.get("gone"):
+        sentences.append(f"What was given and answered {gone['told']}; that it was asked stays on record.")
+        return printable(" ".join(sentences))
     sentences.append(_ending(why))
     earlier = [a for a in why["attempts"] if a["result"] not in ("accepted", "suspended")]
     if earlier and why["status"] in ("answered", "escalated"):
@@ -99,7 +102,8 @@ def _for_operator(why: Mapping[str, Any], width: int) -> Iterator[str]:
     yield ""
     yield from wrap(why["summary"], width=width)
     yield ""
-    yield "What was given"
+    if not why.get("gone"):
+        yield "What was given"
     yield from (f"  {name}: {short(value)}" for name, value in items(why["input"]))
     if why["reads"]:
         yield "What was read"

@@ -6,7 +6,7 @@ from sqlalchemy import LargeBinary, and_, bindparam, delete, exists, not_, selec
 
 from answerable.ledger.entry import Statement
 from answerable.state.statements import insert
-from answerable.state.tables import case_key, erased, erasure, hold, pending, shredded, subject_entry
+from answerable.state.tables import case_key, erased, hold, pending, request, shredded, subject_entry
 
 
 def _bytes(name: str) -> Any:
@@ -52,6 +52,7 @@ OTHERS_IN = Statement(
 
 
 def _shred(dialect: str) -> Any:
+    held = exists().where(hold.c.token == bindparam("token"))
     rows = (
         select(
             subject_entry.c.key_id,
@@ -60,13 +61,14 @@ def _shred(dialect: str) -> Any:
             bindparam("destroyed", type_=shredded.c.at.type),
             bindparam("dropped", type_=shredded.c.at.type),
         )
-        .where(subject_entry.c.token == bindparam("token"))
+        .where(and_(subject_entry.c.token == bindparam("token"), not_(held)))
         .distinct()
     )
     return insert(dialect, shredded).from_select(["key_id", "at", "receipt", "destroyed", "dropped"], rows)
 
 
-# Expect as many as the receipt names: somebody may have recorded more about the person meanwhile.
+# Expect as many as the receipt names: meanwhile somebody may have recorded more about the person, or held it,
+# and then it touches none.
 SHRED = Statement("shred", _shred)
 
 
@@ -78,6 +80,19 @@ def _erase(dialect: str) -> Any:
 
 
 ERASE = Statement("erase", _erase)
+
+
+def _erase_with(dialect: str) -> Any:
+    rows = (
+        select(subject_entry.c.entry_id, subject_entry.c.key_id, bindparam("at", type_=erased.c.at.type))
+        .where(subject_entry.c.key_id == bindparam("of_key"))
+        .distinct()
+    )
+    row = insert(dialect, erased).from_select(["entry_id", "key_id", "at"], rows)
+    return row.on_conflict_do_nothing()
+
+
+ERASE_WITH = Statement("erase_with", _erase_with)  # the same for one key, which another home's list names
 
 
 def _with_keys_of(column: Any) -> Any:
@@ -133,36 +148,26 @@ HOLDS = Statement(
     ),
 )
 RELEASE_HOLD = Statement("release_hold", lambda d: delete(hold).where(hold.c.token == bindparam("of_token")))
-# Touches the person's request if nobody holds their data.
-UNHELD = Statement(
-    "unheld",
-    lambda d: (
-        update(erasure)
-        .where(and_(erasure.c.token == bindparam("of_token"), not_(_held())))
-        .values(expires=erasure.c.expires)
-    ),
-)
-
-
-def _held() -> Any:
-    return exists().where(hold.c.token == bindparam("of_token"))
 
 
 def _request(dialect: str) -> Any:
-    row = insert(dialect, erasure)
+    row = insert(dialect, request)
     return row.on_conflict_do_update(
-        index_elements=["token"],
+        index_elements=["act", "token"],
         set_={name: row.excluded[name] for name in ("entry_id", "principal", "expires")},
     )
 
 
-REQUEST = Statement("request_erasure", _request)
+REQUEST = Statement("request", _request)
 REQUESTED = Statement(
     "requested",
-    lambda d: select(erasure.c.entry_id, erasure.c.principal, erasure.c.expires).where(
-        erasure.c.token == bindparam("token")
+    lambda d: select(request.c.entry_id, request.c.principal, request.c.expires).where(
+        and_(request.c.act == bindparam("act"), request.c.token == bindparam("token"))
     ),
 )
 END_REQUEST = Statement(
-    "end_request", lambda d: delete(erasure).where(erasure.c.token == bindparam("of_token"))
+    "end_request",
+    lambda d: delete(request).where(
+        and_(request.c.act == bindparam("of_act"), request.c.token == bindparam("of_token"))
+    ),
 )

@@ -175,10 +175,11 @@ hold = Table(
     Index("hold_token", "token"),
 )
 
-# Erasures that wait for a second person.
-erasure = Table(
-    "erasure",
+# What waits for a second person.
+request = Table(
+    "request",
     metadata,
+    Column("act", String(16), primary_key=True),  # erase, release
     Column("token", LargeBinary, primary_key=True),
     Column("entry_id", LargeBinary, nullable=False),  # the request
     Column("principal", Text, nullable=False),

@@ -5,6 +5,7 @@
     journal/         one state of the database: journal.db, or a file a table
     segments/        what that state's catalog names
     blobs/           parts over 256 KiB
+    keys/            the keys of persons and days, wrapped; what erasures destroyed
     policies/
     secrets/         the keys, unless they are left out
     manifest.json    format numbers, and the size and SHA-256 of every file; the last member
@@ -34,16 +35,22 @@ from pathlib import Path
 from typing import Any
 
 from answerable.errors import HomeError, InputError, UsageError
+from answerable.governance.kek import OWN_KEK, shown_kek
+from answerable.governance.keyring import open_keys
+from answerable.governance.shredding import ERASURES
 from answerable.home import HOME_FILE, Home, open_home
 from answerable.ledger.catalog import FOLDER as SEGMENTS
 from answerable.ledger.durable import flush_folder
 from answerable.ledger.keys import shown
 from answerable.ledger.turns import Turn
+from answerable.ports import KeptKey
 from answerable.upkeep.store import Copied, Store
 from answerable.upkeep.stores import store_of
 
 BACKUP = 1  # the number of this layout
 MANIFEST = "manifest.json"
+KEYS = "keys/data_keys.jsonl"
+WITH_KEYS = 3  # the first state format whose homes have keys
 STAGING, LOCK = ".answerable-backup-", "lock"
 YOUNG = 10.0  # seconds that a backup has to take its lock
 
@@ -191,6 +198,11 @@ class _Writer:
             self._file(f"segments/{name}", path)
         for path in (*blobs, *_files(home / "policies")):
             self._file(_inside(home, path), path)
+        # After the journal, so that no entry of it misses its key; its erasures last, so that none is missed.
+        if taken.state_format >= WITH_KEYS:
+            self._text(KEYS, packed(self._home))
+            if (home / ERASURES).exists():
+                self._text(f"keys/{ERASURES}", (home / ERASURES).read_bytes())
         left_out = list(self._secrets(keys))
         data = tomllib.loads(toml.decode())
         self._manifest(taken, data["formats"], keys=keys, left_out=left_out)
@@ -207,6 +219,8 @@ class _Writer:
         kept = where.startswith("file:") and (home.folder / where[5:]).parent == home.folder / "secrets"
         if not kept:
             yield f"the signing key: it is not in secrets/, but at {shown(where)}"
+        if home.kek != OWN_KEK:
+            yield f"the key-encryption key: it is not in secrets/, but at {shown_kek(home.kek)}"
 
     def _manifest(
         self, taken: Copied, formats: Mapping[str, int], *, keys: bool, left_out: list[str]
@@ -266,6 +280,30 @@ class _Hashing:
         self.digest.update(block)
         self._tell(len(block))
         return block
+
+
+def packed(home: Home) -> bytes:
+    """Return every key of a home as it is kept, a line of JSON each, after one of the key that wraps them.
+
+    Raises HomeError if the key store cannot be read.
+    """
+    keys = open_keys(home, os.environ)
+    try:
+        lines = [json.dumps([half.hex() for half in keys.kek_mark()])]
+        lines += [json.dumps([k.id.hex(), k.wrapped.hex(), k.made, k.retention, k.day]) for k in keys.kept()]
+    finally:
+        keys.close()
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def unpacked(text: bytes) -> tuple[tuple[bytes, bytes], list[KeptKey]]:
+    """Return what `packed` wrote: the mark of the key-encryption key, and the keys."""
+    first, *lines = text.splitlines()
+    check, sealed = (bytes.fromhex(half) for half in json.loads(first))
+    found = []
+    for key_id, wrapped, made, retention, day in map(json.loads, lines):
+        found.append(KeptKey(bytes.fromhex(key_id), bytes.fromhex(wrapped), made, retention, day))
+    return (check, sealed), found
 
 
 def _files(folder: Path) -> Iterator[Path]:

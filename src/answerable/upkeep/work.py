@@ -11,6 +11,7 @@ from typing import Literal
 from answerable.alerting import deliver, undelivered
 from answerable.encoding import MICRO
 from answerable.errors import AnswerableError, UsageError
+from answerable.governance.shredding import destroy_again, finish
 from answerable.interrupted import end_interrupted, overdue
 from answerable.ledger.catalog import segments
 from answerable.ledger.entry import Conflict
@@ -19,6 +20,7 @@ from answerable.ledger.tlog import TILE
 from answerable.ledger.verify import CHECKPOINTS
 from answerable.resolving import expire
 from answerable.state.cases import DUE
+from answerable.state.subjects import UNDESTROYED
 from answerable.upkeep.roles import LOST, Lease, new_holder, roles, take
 from answerable.workspace import Workspace
 
@@ -257,11 +259,29 @@ def _deliver(workspace: Workspace, lease: Lease) -> tuple[int, str]:
     return deliver(workspace.journal, workspace.clock, workspace.home, fence=lease.fence, between=lease.keep)
 
 
+# -- erasure -----------------------------------------------------------------------------------------
+
+
+def _undestroyed(workspace: Workspace, at_once: bool) -> bool:
+    return at_once or bool(workspace.journal.rows(UNDESTROYED, {}))
+
+
+def _erase(workspace: Workspace, lease: Lease) -> tuple[int, str]:
+    """Destroy the keys of erasures that were cut short, and those that somebody put back from a copy."""
+    keys = workspace.book.vault.keys
+    done = finish(workspace.journal, keys, workspace.home.folder)
+    lease.keep()
+    done += destroy_again(workspace.journal, keys)
+    return done, f"{done:,} erased keys destroyed"
+
+
+ERASURE = "erasure"
 EXPIRY, SEALER, KEEPER, CLEANER, ALERTS = "expiry", "sealer", "checkpoints", "cleaner", "alerts"
 INTERRUPTED = "interrupted"
 JOBS: Sequence[Job] = (
     Job(name=EXPIRY, due=_cases_due, run=_expire),
     Job(name=INTERRUPTED, due=_overdue, run=_end_interrupted),
+    Job(name=ERASURE, due=_undestroyed, run=_erase),
     Job(name=SEALER, due=_blocks_due, run=_seal),
     Job(name=KEEPER, due=_checkpoint_due, run=_checkpoint),
     Job(name=CLEANER, due=_leftovers_due, run=_clean, rest=3600.0),

@@ -42,7 +42,8 @@ def upgrade() -> None:
     )
     op.create_index("hold_token", "hold", ["token"])
     op.create_table(
-        "erasure",
+        "request",
+        sa.Column("act", sa.String(16), primary_key=True),
         sa.Column("token", sa.LargeBinary, primary_key=True),
         sa.Column("entry_id", sa.LargeBinary, nullable=False),
         sa.Column("principal", sa.Text, nullable=False),
