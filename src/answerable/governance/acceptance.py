@@ -223,21 +223,21 @@ _KEPT = Test(
 _HALF_YEAR = Test(
     "classes.half-year",
     "{have} of {of} retention classes keep six months or more; a class without a time is kept for ever",
-    "{lack} classes keep less than six months",
+    "{lack} of the classes keep less than six months",
     "raise them below [retention], unless data protection law says otherwise",
     of="classes",
 )
 _YEAR = Test(
     "classes.year",
     "{have} of {of} retention classes keep a year or more",
-    "{lack} classes keep less than a year",
+    "{lack} of the classes keep less than a year",
     "raise them below [retention], or keep the evidence elsewhere",
     of="classes",
 )
 _TIMED = Test(
     "classes.timed",
     "{have} of {of} retention classes have a time",
-    "{lack} classes are kept for ever",
+    "{lack} of the classes are kept for ever",
     "give each a time below [retention]",
     of="classes",
 )
