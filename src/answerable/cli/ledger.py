@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from answerable.cli import keeping
 from answerable.cli.homes import open_home, record_named
 from answerable.cli.options import Common, command, group
 from answerable.cli.printing import counted, note, progress, say, say_json, say_line, say_pairs
@@ -215,4 +216,5 @@ def add_to(parent: typer.Typer) -> None:
     command(app, "prove", example="answerable ledger prove last -o proof.tlog-proof")(prove)
     command(app, "checkpoint", example="answerable ledger checkpoint > checkpoint.note")(checkpoint)
     command(app, "export", example="answerable ledger export -o entries.jsonl --since 7d")(export)
+    keeping.add_to(app)
     parent.add_typer(app, name="ledger")

@@ -11,7 +11,7 @@ import typer
 
 from answerable.cli.homes import open_home, record_named
 from answerable.cli.options import LOCAL, Common, Principal, command
-from answerable.cli.printing import columns_of, note, say_json, say_line, say_table, short_time
+from answerable.cli.printing import columns_of, counted, note, say_json, say_line, say_table, short_time
 from answerable.errors import UsageError, did_you_mean
 from answerable.ledger.entry import KINDS
 from answerable.ledger.story import READERS
@@ -219,11 +219,17 @@ def _entry_cells(line: Mapping[str, Any], what: str, *, wide: bool) -> list[str]
 
 def _what(workspace: "Workspace", line: Mapping[str, Any]) -> str:
     """Return what an entry says, in one line; of an alert or a breaker that stands in a part of it."""
-    if line["kind"] in ("alert", "breaker", "truth", "opened"):
+    if line["kind"] in ("alert", "breaker", "truth", "opened", "drop", "retention"):
         stored = workspace.ledger.get(UUID(str(line["record_id"])).bytes)
         detail = (stored and workspace.ledger.body(stored, "detail")) or {}
         if line["kind"] == "truth":
             return f"{line['made_by']} says {values(detail.get('fields'))}"
+        if line["kind"] == "drop":
+            runs = [run for of_part in (detail.get("parts") or {}).values() for run in of_part]
+            return counted(sum(last - first + 1 for first, last in runs), "part dropped", "parts dropped")
+        if line["kind"] == "retention":
+            keys = counted(len(detail.get("shredded") or ()), "key", "keys")
+            return f"{keys} shredded, {counted(detail.get('pruned') or 0, 'entry', 'entries')} pruned"
         if line["kind"] == "opened":
             return f"data left for {', '.join(detail.get('destinations') or ()) or 'nobody'}"
         if line["kind"] == "breaker":

@@ -156,6 +156,15 @@ class Ledger:
 
         return self._again(read)
 
+    def filled(self) -> list[tuple[Any, ...]]:
+        """Return (kind, status, entries, and the columns of the block `filled` of segments.sql)."""
+
+        def read() -> list[tuple[Any, ...]]:
+            sealed, tail = self._cut(Filter(kinds=(), limit=None))
+            return self._reader.filled([self._file(segment) for segment in sealed], tail)
+
+        return self._again(read)
+
     def entries(self, since: int | None = None) -> Iterator[Stored]:
         """Yield every entry, by index, although a sealer may be at work; what was pruned is left out.
 
