@@ -51,7 +51,12 @@ def luhn(digits: str) -> bool:
 
 def card(digits: str) -> bool:
     """A payment card: Luhn, and a length that the issuer of its first digits uses (ISO/IEC 7812)."""
-    return len(set(digits)) > 1 and _issued(digits) and luhn(digits)
+    return _issued(digits) and numbered_card(digits)
+
+
+def numbered_card(digits: str) -> bool:
+    """What is called a card: Luhn, whoever issued it."""
+    return len(set(digits)) > 1 and luhn(digits)
 
 
 def _issued(digits: str) -> bool:
@@ -72,7 +77,7 @@ def _issued(digits: str) -> bool:
         case "2":  # Mastercard; Mir; JCB
             if 2200 <= four <= 2204:
                 return 16 <= length <= 19
-            return length == 16 and 2221 <= four <= 2720 or length == 15 and four == 2131
+            return (length == 16 and 2221 <= four <= 2720) or (length == 15 and four == 2131)
         case "1":
             return four == 1800 and length == 15  # JCB
         case "8":

@@ -58,16 +58,11 @@ class Reading:
             start = run.start
             while start > past and run.start - start < 40 and text[start - 1].isalnum():
                 start -= 1
-            if (
-                start == run.start
-                and start > 2
-                and text[start - 1] == " "
-                and text[start - 3 : start - 1].isalpha()
-            ):
-                start -= 3
             after = text[run.end : run.end + 2]
-            if start < run.start or after[:1].isalpha() or (after[:1] in "-+ " and after[1:].isalpha()):
+            if start < run.start or after[:1].isalpha() or (after[:1] in ("-", "+") and after[1:].isalpha()):
                 starts.append(start)
+            if start == run.start > 2 and text[start - 1] == " " and text[start - 3 : start - 1].isalpha():
+                starts += [start - 3] if start == 3 or not text[start - 4].isalnum() else []
             past = run.end
         return starts
 

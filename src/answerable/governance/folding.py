@@ -1,8 +1,8 @@
 """Brings text into the plain form that patterns are written for, and finds the way back to its offsets.
 
 Digits of all scripts, full-width letters, typographic dashes, quotes and spaces become their ASCII likeness,
-and what nobody sees (zero-width characters, marks on letters, direction signs) is dropped: a card number is found
-however it is dressed up.
+and what nobody sees (zero-width characters, marks on letters, direction signs) is dropped: a card number is
+found however it is dressed up.
 """
 
 import re
