@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from answerable.governance.detection import Span
 
 _DROPPED = "\0"
-_ODD = re.compile("[^\x01-\x7fÀ-ÿĀ-įĲ-žΆ-ϏЀ-҂]")  # all that may have another plain form
+_ODD = re.compile("[^\x01-\x7fÀ-ÖØ-öø-įĲ-žΆΈ-ΊΌΎ-ΡΣ-ϏЀ-ҁ]")  # all that may have another plain form
 _KEPT = 4096  # characters whose plain form is remembered
 
 

@@ -21,8 +21,8 @@ _AMERICAN = re.compile(  # the North American plan: (212) 555-0123
     re.IGNORECASE,
 )
 _TRUNK = re.compile(  # the zero with which most other countries begin
-    rf"{_START}(?:\(0[1-9][0-9]{{0,4}}\)[ -]?|0[1-9][0-9]{{0,4}}[ ./-])[0-9]{{2,8}}(?:[ .-][0-9]{{2,5}}){{0,4}}"
-    rf"{_EXTENSION}{_END}",
+    rf"{_START}(?:\(0[1-9][0-9]{{0,4}}\)[ -]?|0[1-9][0-9]{{0,4}}[ ./-])"
+    rf"[0-9]{{2,8}}(?:[ .-][0-9]{{2,5}}){{0,4}}{_EXTENSION}{_END}",
     re.IGNORECASE,
 )
 _GROUPED = re.compile(
