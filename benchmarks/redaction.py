@@ -41,8 +41,8 @@ KIND_OF = {
 }  # Presidio knows no addresses: a place in one counts if it overlaps
 CLEAN = (
     "The committee met to discuss how the model should treat long passages in which nothing about anyone is "
-    "said, and found that most of what a service reads is like this one: plain sentences, a few commas, and no "
-    "value at all. "
+    "said, and found that most of what a service reads is like this one: plain sentences, a few commas, "
+    "and no value at all. "
 )
 Gold = list[tuple[int, int, str]]
 
@@ -134,12 +134,9 @@ def _synthetic(data: Path) -> list[tuple[str, Gold, int]]:
 
 
 def _wnut(data: Path) -> list[tuple[str, Gold]]:
-    """Return (text, persons) of the WNUT-17 texts: tokens with blanks between."""
-    texts = []
-    for name in ("wnut17_train.jsonl.gz", "wnut17_dev.jsonl.gz"):
-        with gzip.open(data / name, "rt", encoding="utf-8") as file:
-            texts += [_placed(json.loads(line)) for line in file]
-    return texts
+    """Return (text, persons) of the WNUT-17 texts of its second part: tokens with blanks between."""
+    with gzip.open(data / "wnut17_dev.jsonl.gz", "rt", encoding="utf-8") as file:
+        return [_placed(json.loads(line)) for line in file]
 
 
 def _placed(row: dict[str, Any]) -> tuple[str, Gold]:

@@ -9,7 +9,7 @@ import time
 def main() -> None:
     """Read {"texts", "timed"} from the file named first; print {"version", "spans", "cpu", "wall"}.
 
-    spans: of each text, [start, end, entity, score]. cpu, wall: seconds for the timed texts, the best of two runs.
+    spans: of each text, [start, end, entity, score]. cpu, wall: seconds for the timed texts, best of two.
     """
     from importlib.metadata import version
 

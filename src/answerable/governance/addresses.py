@@ -84,6 +84,16 @@ _BOX = re.compile(
     rf" #?[0-9]{{1,6}}(?!\w)(?:,? ?\n?(?:[af]po|dpo) (?:a[aep]) [0-9]{{5}})?{_REST}",
     re.IGNORECASE,
 )
+_STATES = words(
+    """
+    AK AL AR AZ CA CO CT DC DE FL GA HI IA ID IL IN KS KY LA MA MD ME MI MN MO MS MT NC ND NE NH NJ NM NV NY
+    OH OK OR PA RI SC SD TN TX UT VA VT WA WI WV WY
+    """
+)
+_ZIPPED = re.compile(r"[ ,][A-Z]{2} [0-9]{5}(?:-[0-9]{4})?(?![0-9A-Za-z])")
+_LINE = re.compile(r"[\w ,.#&'/\n-]*")
+_BEGINS = re.compile(r"[0-9]{1,6}(?:-[0-9]{1,5})?[A-Za-z]? [A-Za-z]")
+_OPEN = ("", " ", "\n", "(", '"', "'")
 _LOOKED = 70  # code points before a number in which its street must begin
 
 
@@ -154,6 +164,24 @@ def _behind_street(text: str, first: int, start: int) -> Span | None:
     return Span(begins, number.end(), "ADDRESS", 0.75) if number and begins >= 0 else None
 
 
+def _zipped(reading: Reading) -> Iterator[Span]:
+    """Find what begins with a number and ends with state and zip code: 70 W Madison, Chicago, IL 60602."""
+    text, runs = reading.text, reading.runs
+    for place, run in enumerate(runs):
+        state = text[run.start - 3 : run.start - 1]
+        if state not in _STATES or not _ZIPPED.match(text, run.start - 4):
+            continue
+        first = None
+        for before in reversed(runs[max(0, place - 6) : place]):
+            if run.start - before.start > _LOOKED or not _LINE.fullmatch(text, before.end, run.start):
+                break
+            if _BEGINS.match(text, before.start) and text[max(0, before.start - 1) : before.start] in _OPEN:
+                first = before.start
+        zipped = _ZIPPED.match(text, run.start - 4)
+        if first is not None and zipped:
+            yield Span(first, zipped.end(), "ADDRESS", 0.85)
+
+
 def _boxes(reading: Reading) -> Iterator[Span]:
     past = 0
     for place, word in reading.places(_BOX_WORDS):
@@ -175,5 +203,6 @@ _FRENCH_WORDS = words(
 _BOX_WORDS = frozenset(("box", "postfach", "apartado", "pobox"))
 ADDRESSES = (
     Finder("address", r"[0-9]", _addresses),
+    Finder("zip", r"[A-Z]{2} [0-9]{5}", _zipped),
     Finder("box", any_of(_BOX_WORDS), _boxes),
 )
