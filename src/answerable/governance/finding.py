@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from answerable.governance.detection import Span
 
@@ -18,8 +18,7 @@ _NO_SIGNS = dict.fromkeys(map(ord, " .()/\t-+"))
 _TO_WORDS = bytes(c if c > 127 or chr(c).isalpha() else 32 for c in range(256))
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """text[start:end] are digits with at most three signs between; digits: how many."""
 
     start: int

@@ -121,7 +121,8 @@ def _is_ip6(code: str) -> bool:
 
 def _macs(reading: Reading) -> Iterator[Span]:
     text = reading.text
-    if text.count(":") < 5 and text.count("-") < 5 and text.count(".") < 2:
+    dotted = text.count(".") > 1 and reading.codes
+    if text.count(":") < 5 and text.count("-") < 5 and not dotted:
         return
     for found in _MAC.finditer(text):
         yield Span(found.start(), found.end(), "MAC", 0.9)
