@@ -49,8 +49,8 @@ def redact(options: RedactOptions) -> None:
     """Replace personal values and secrets by words such as [EMAIL_1].
 
     Plain text comes back as text; the same value gets the same number. Lines of JSON such as {"text": "..."}
-    come back with "text" and "spans" (start, end, class and score of each value, in characters of the input),
-    and every other text or number in them is redacted as well. With --spans or --json plain text comes back as
+    come back with "text" and "spans" (start, end, class and score of each, in characters of the input), and
+    every other text or number in them is redacted as well. With --spans or --json plain text comes back as
     one such object.
 
     Exit 1 if a line of JSON could not be read: it is reported and left out.

@@ -254,9 +254,9 @@ _BEGINNINGS = tuple(  # of keys with a shape of their own, in lower case
     re.findall(
         r"\S+",
         """
-        sk- k_live_ k_test_ whsec_ akia asia ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- xox xapp- aiza ya29. aq.
-        hf_ gsk_ npm_ r8_ rpa_ figd_ ntn_ xai- tvly- pplx- nvapi- csk- pypi- tgp_v1_ lsv2_ dapi lin_api_ absk _v1_
-        sg. hvs. hvb. hvr. glsa_ glc_ shpat_ shpss_ shpca_ shppa_ atatt atctt atbb :a eyj
+        sk- k_live_ k_test_ whsec_ akia asia ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- xox xapp- aiza ya29.
+        aq. hf_ gsk_ npm_ r8_ rpa_ figd_ ntn_ xai- tvly- pplx- nvapi- csk- pypi- tgp_v1_ lsv2_ dapi lin_api_
+        absk _v1_ sg. hvs. hvb. hvr. glsa_ glc_ shpat_ shpss_ shpca_ shppa_ atatt atctt atbb :a eyj
         """,
     )
 )

@@ -32,7 +32,8 @@ _STATE = (
 )
 _ZIP = r"[0-9]{5}(?:-[0-9]{4})?"
 _POSTCODE = r"[a-z]{1,2}[0-9][a-z0-9]? [0-9][a-z]{2}"
-_TOWN = rf"{_WORD}(?: {_WORD}){{0,3}}"
+_NAME = r"[^\W\d_](?:[\w'-]|\.(?=[ \w])){0,30}"  # as a word, without the full stop of a sentence
+_TOWN = rf"{_NAME}(?: {_NAME}){{0,3}}"
 # What may follow the street: a unit, a town, a state and its zip code, or a postcode.
 _REST = (
     rf"(?:{_UNIT}){{0,2}}"
@@ -48,11 +49,11 @@ _MORE = re.compile(_REST, re.IGNORECASE)
 _FRENCH_STREET = (
     "rue|avenue|av\\.|boulevard|bd\\.?|place|chemin|impasse|all[ée]e|quai|route|cours|passage|square"
 )
-_NEXT = rf"(?:[ -](?=[A-ZÀ-Þ]|de |du |des |la |le ){_WORD})"
+_NEXT = rf"(?:[ -](?=[A-ZÀ-Þ]|de |du |des |la |le ){_NAME})"
 _FRENCH = re.compile(
     rf"[0-9]{{1,4}}(?: ?(?:bis|ter|quater|[a-d]))?,? (?:{_FRENCH_STREET}) "
-    rf"(?:(?:de|du|des|la|le|les|d'|l') ?){{0,3}}{_WORD}{_NEXT}{{0,4}}"
-    rf"(?:,? {{0,2}}\n? ?[0-9]{{5}} {_WORD}{_NEXT}{{0,2}})?"
+    rf"(?:(?:de|du|des|la|le|les|d'|l') ?){{0,3}}{_NAME}{_NEXT}{{0,4}}"
+    rf"(?:,? {{0,2}}\n? ?[0-9]{{5}} {_NAME}{_NEXT}{{0,2}})?"
 )
 # Where the number stands behind the street: how its last word ends, what it may be, and what it begins with.
 _ENDINGS = tuple(
@@ -76,13 +77,23 @@ _FIRST = words(
 )
 _NUMBER = re.compile(
     r"[0-9]{1,4}(?: ?[a-z](?!\w))?(?:[-/][0-9]{1,4}[a-z]?)?(?!\w)"
-    rf"(?:,? {{0,2}}\n? ?(?:[a-z]{{1,2}}-)?[0-9]{{4,5}}(?: [a-z]{{2}}(?!\w))? {_WORD}{_NEXT}{{0,2}})?"
+    rf"(?:,? {{0,2}}\n? ?(?:[a-z]{{1,2}}-)?[0-9]{{4,5}}(?: [a-z]{{2}}(?!\w))? {_NAME}{_NEXT}{{0,2}})?"
 )
 _BOX = re.compile(
     r"(?:p\.? ?o\.? ?box|post office box|postfach|apartado|psc [0-9]{1,5},? box|unit [0-9]{1,5} box)"
     rf" #?[0-9]{{1,6}}(?!\w)(?:,? ?\n?(?:[af]po|dpo) (?:a[aep]) [0-9]{{5}})?{_REST}",
     re.IGNORECASE,
 )
+_STATES = words(
+    """
+    AK AL AR AZ CA CO CT DC DE FL GA HI IA ID IL IN KS KY LA MA MD ME MI MN MO MS MT NC ND NE NH NJ NM NV NY
+    OH OK OR PA RI SC SD TN TX UT VA VT WA WI WV WY
+    """
+)
+_ZIPPED = re.compile(r"[ ,][A-Z]{2} [0-9]{5}(?:-[0-9]{4})?(?![0-9A-Za-z])")
+_LINE = re.compile(r"[\w ,.#&'/\n-]*")
+_BEGINS = re.compile(r"[0-9]{1,6}(?:-[0-9]{1,5})?[A-Za-z]? [A-Za-z]")
+_OPEN = ("", " ", "\n", "(", '"', "'")
 _LOOKED = 70  # code points before a number in which its street must begin
 
 
@@ -115,21 +126,22 @@ def _english(text: str, start: int) -> Span | None:
     house = _HOUSE.match(text, start)
     if house is None:
         return None
-    words = house[1].split(" ")
-    for count in range(1, min(6, len(words))):
-        street = words[count].rstrip(".").lower()
-        named = words[count - 1]
+    parts = house[1].split(" ")
+    for count in range(1, min(6, len(parts))):
+        street = parts[count].rstrip(".").lower()
+        named = parts[count - 1]
         if street not in _ENGLISH_WORDS or not named:
             continue
         sure = street in _SURE
         titled = named[0].isupper() or named[0].isdigit()
-        if not (sure or (titled and words[count][0].isupper())):
+        plain = sure and named.islower() and named not in _SMALL and parts[count].islower()
+        if not plain and not (titled and (sure or parts[count][0].isupper())):
             continue
-        end = house.start(1) + len(" ".join(words[: count + 1]))
+        end = house.start(1) + len(" ".join(parts[: count + 1]))
         for pattern in (_SIDE, _MORE):
             more = pattern.match(text, end)
             end = more.end() if more else end
-        return Span(start, end, "ADDRESS", 0.8 if sure and (titled or text[start:end].islower()) else 0.5)
+        return Span(start, end, "ADDRESS", 0.8 if sure and titled else 0.5)
     return None
 
 
@@ -137,19 +149,37 @@ def _behind_street(text: str, first: int, start: int) -> Span | None:
     """Return an address whose number, at `start`, stands behind the street's name."""
     if start < 4 or text[start - 1] != " ":
         return None
-    words = text[first:start].rpartition("\n")[2].rstrip(" ,").split(" ")
-    last = words[-1].lower()
+    parts = text[first:start].rpartition("\n")[2].rstrip(" ,").split(" ")
+    last = parts[-1].lower()
     if last in _LAST:
-        count = 2 + (len(words) > 2 and words[-3][:1].isupper())
-    elif last.endswith(_ENDINGS) and words[-1][0].isupper():
+        count = 2 + (len(parts) > 2 and parts[-3][:1].isupper())
+    elif last.endswith(_ENDINGS) and parts[-1][0].isupper():
         count = 1
     else:
-        count = next((n for n in range(2, min(6, len(words) + 1)) if words[-n].lower() in _FIRST), 0)
-    if not count or count > len(words) or (count > 1 and not words[1 - count][:1].isalpha()):
+        count = next((n for n in range(2, min(6, len(parts) + 1)) if parts[-n].lower() in _FIRST), 0)
+    if not count or count > len(parts) or (count > 1 and not parts[1 - count][:1].isalpha()):
         return None
     number = _NUMBER.match(text, start)
-    begins = text.rfind(" ".join(words[-count:]), first, start)
+    begins = text.rfind(" ".join(parts[-count:]), first, start)
     return Span(begins, number.end(), "ADDRESS", 0.75) if number and begins >= 0 else None
+
+
+def _zipped(reading: Reading) -> Iterator[Span]:
+    """Find what begins with a number and ends with state and zip code: 70 W Madison, Chicago, IL 60602."""
+    text, runs = reading.text, reading.runs
+    for place, run in enumerate(runs):
+        state = text[run.start - 3 : run.start - 1]
+        if state not in _STATES or not _ZIPPED.match(text, run.start - 4):
+            continue
+        first = None
+        for before in reversed(runs[max(0, place - 6) : place]):
+            if run.start - before.start > _LOOKED or not _LINE.fullmatch(text, before.end, run.start):
+                break
+            if _BEGINS.match(text, before.start) and text[max(0, before.start - 1) : before.start] in _OPEN:
+                first = before.start
+        zipped = _ZIPPED.match(text, run.start - 4)
+        if first is not None and zipped:
+            yield Span(first, zipped.end(), "ADDRESS", 0.85)
 
 
 def _boxes(reading: Reading) -> Iterator[Span]:
@@ -161,6 +191,9 @@ def _boxes(reading: Reading) -> Iterator[Span]:
             yield Span(found.start(), found.end(), "ADDRESS", 0.8)
 
 
+_SMALL = words(
+    "a an the this that of in on at to by from for and or same own next wrong right other long last"
+)
 _ENGLISH_WORDS = frozenset(_STREET.split("|"))
 _FRENCH_WORDS = words(
     """
@@ -170,5 +203,6 @@ _FRENCH_WORDS = words(
 _BOX_WORDS = frozenset(("box", "postfach", "apartado", "pobox"))
 ADDRESSES = (
     Finder("address", r"[0-9]", _addresses),
+    Finder("zip", r"[A-Z]{2} [0-9]{5}", _zipped),
     Finder("box", any_of(_BOX_WORDS), _boxes),
 )

@@ -3,6 +3,7 @@
 Without a model, and the same everywhere: google-re2 only tells faster which finders can be left out.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -82,18 +83,12 @@ def apart(spans: Iterable[Span]) -> list[Span]:
     ranked = sorted(spans, key=lambda s: (s.kind != "SECRET", -s.score, s.start - s.end, s.start, s.kind))
     taken: list[tuple[int, int]] = []
     for span in ranked:
-        place = _place(taken, span.start)
+        place = bisect_left(taken, (span.start, span.start))
         before = place > 0 and taken[place - 1][1] > span.start
         if not before and (place == len(taken) or taken[place][0] >= span.end):
             taken.insert(place, (span.start, span.end))
             kept.append(span)
     return sorted(kept, key=lambda s: s.start)
-
-
-def _place(taken: list[tuple[int, int]], start: int) -> int:
-    from bisect import bisect_left
-
-    return bisect_left(taken, (start, start))
 
 
 def _gate(finders: Sequence[Finder]) -> Callable[[str], Sequence[int]] | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from answerable.governance.detection import Span
 
@@ -18,8 +18,7 @@ _NO_SIGNS = dict.fromkeys(map(ord, " .()/\t-+"))
 _TO_WORDS = bytes(c if c > 127 or chr(c).isalpha() else 32 for c in range(256))
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """text[start:end] are digits with at most three signs between; digits: how many."""
 
     start: int
@@ -58,16 +57,11 @@ class Reading:
             start = run.start
             while start > past and run.start - start < 40 and text[start - 1].isalnum():
                 start -= 1
-            if (
-                start == run.start
-                and start > 2
-                and text[start - 1] == " "
-                and text[start - 3 : start - 1].isalpha()
-            ):
-                start -= 3
             after = text[run.end : run.end + 2]
-            if start < run.start or after[:1].isalpha() or (after[:1] in "-+ " and after[1:].isalpha()):
+            if start < run.start or after[:1].isalpha() or (after[:1] in ("-", "+") and after[1:].isalpha()):
                 starts.append(start)
+            if start == run.start > 2 and text[start - 1] == " " and text[start - 3 : start - 1].isalpha():
+                starts += [start - 3] if start == 3 or not text[start - 4].isalnum() else []
             past = run.end
         return starts
 

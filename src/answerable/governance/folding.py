@@ -1,8 +1,8 @@
 """Brings text into the plain form that patterns are written for, and finds the way back to its offsets.
 
 Digits of all scripts, full-width letters, typographic dashes, quotes and spaces become their ASCII likeness,
-and what nobody sees (zero-width characters, marks on letters, direction signs) is dropped: a card number is found
-however it is dressed up.
+and what nobody sees (zero-width characters, marks on letters, direction signs) is dropped: a card number is
+found however it is dressed up.
 """
 
 import re
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from answerable.governance.detection import Span
 
 _DROPPED = "\0"
-_ODD = re.compile("[^\x01-\x7fÀ-ÿĀ-įĲ-žΆ-ϏЀ-҂]")  # all that may have another plain form
+_ODD = re.compile("[^\x01-\x7fÀ-ÖØ-öø-įĲ-žΆΈ-ΊΌΎ-ΡΣ-ϏЀ-ҁ]")  # all that may have another plain form
 _KEPT = 4096  # characters whose plain form is remembered
 
 

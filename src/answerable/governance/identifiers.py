@@ -22,7 +22,11 @@ _MAC = re.compile(
 )
 _WWW = frozenset(("www",))
 _HEX = frozenset("0123456789abcdefABCDEF")
-_CARD = re.compile(r"(?<![0-9A-Za-z_])(?<![0-9A-Fa-f]-)(?<![0-9][.,])[0-9](?:[ .-]{0,2}[0-9]){11,18}")
+_CARD = re.compile(  # groups of digits, or single digits and no more than a card has
+    r"(?<![0-9A-Za-z_])(?<![0-9A-Fa-f]-)(?<![0-9][.,])(?:[0-9]{2,}+(?:[ .-]{1,2}[0-9]{2,}+){0,8}"
+    r"|(?<![0-9][ -])[0-9](?:[ .-]{1,2}[0-9]){11,18}(?![ .-]{0,2}[0-9]))"
+)
+_GROUP = re.compile(r"[0-9]++[^0-9]++")
 _CARD_WORDS = words(
     """
     card cards cc credit debit visa mastercard maestro amex discover diners jcb unionpay kreditkarte
@@ -57,22 +61,29 @@ def _urls(reading: Reading) -> Iterator[Span]:
     place = text.find("://")
     while place >= 0:
         scheme = _SCHEMES.search(text, max(0, place - 5), place)
-        start = scheme.start() if scheme else place
-        yield from _url(text, start, place + 3) if scheme else ()
-        place = text.find("://", place + 3)
+        span = _url(text, scheme.start(), place + 3) if scheme else None
+        if span:
+            yield span
+        place = text.find("://", span.end if span else place + 3)
+    past = 0
     for place, word in reading.places(_WWW):
-        if text[place + len(word) : place + 4] == "." and text[place - 1 : place] not in ("/", ".", "@"):
-            yield from _url(text, place, place + 4)
+        dot = place + len(word)
+        if place >= past and text[dot : dot + 1] == "." and text[place - 1 : place] not in ("/", ".", "@"):
+            span = _url(text, place, dot + 1)
+            if span:
+                past = span.end
+                yield span
 
 
-def _url(text: str, start: int, inside: int) -> Iterator[Span]:
+def _url(text: str, start: int, inside: int) -> Span | None:
+    """Return an address of the web that begins at `start`, and whose host begins at `inside`."""
     found = _URL.match(text, inside)
-    if found:
-        address = found[0].rstrip(".,;:!?)]")
-        if address.count("(") > address.count(")") and found[0][len(address) :].startswith(")"):
-            address += ")"
-        if len(address) > 1:
-            yield Span(start, inside + len(address), "URL", 0.5)
+    if found is None:
+        return None
+    address = found[0].rstrip(".,;:!?)]")
+    if address.count("(") > address.count(")") and found[0][len(address) :].startswith(")"):
+        address += ")"
+    return Span(start, inside + len(address), "URL", 0.5) if len(address) > 1 else None
 
 
 def _machines(reading: Reading) -> Iterator[Span]:
@@ -110,19 +121,27 @@ def _is_ip6(code: str) -> bool:
 
 def _macs(reading: Reading) -> Iterator[Span]:
     text = reading.text
-    if text.count(":") < 5 and text.count("-") < 5 and text.count(".") < 2:
+    dotted = text.count(".") > 1 and reading.codes
+    if text.count(":") < 5 and text.count("-") < 5 and not dotted:
         return
     for found in _MAC.finditer(text):
         yield Span(found.start(), found.end(), "MAC", 0.9)
 
 
 def _cards(reading: Reading) -> Iterator[Span]:
-    for found in matches(_CARD, reading, 12):
-        end = _end_of_number(found, checksums.card)
-        if end:
-            near = reading.near(_CARD_WORDS, found.start(), end)
-            long = len(bare(reading.text[found.start() : end])) >= 14
-            yield Span(found.start(), end, "CARD", SURE if near else 0.95 if long else 0.7)
+    text = reading.text
+    for run in reading.runs:
+        place = run.start
+        while run.digits >= 12 and place < run.end:
+            found = _CARD.match(text, place)
+            near = found is not None and reading.near(_CARD_WORDS, place, found.end())
+            check = checksums.numbered_card if near else checksums.card
+            end = _end_of_number(found, check) if found else 0
+            if end:
+                long = len(bare(text[place:end])) >= 14
+                yield Span(place, end, "CARD", SURE if near else 0.95 if long else 0.7)
+            step = None if end else _GROUP.match(text, place, run.end)
+            place = end or (step.end() if step else run.end)
 
 
 def _end_of_number(found: re.Match[str], check: checksums.Check) -> int:
@@ -130,18 +149,20 @@ def _end_of_number(found: re.Match[str], check: checksums.Check) -> int:
 
     It ends where a group of digits ends, so that the next number of the line is not taken for a part of it.
     """
-    text, limit = found.string, found.end()
-    while limit > found.start():
-        whole = limit >= len(text) or not (text[limit].isalnum() or text[limit] == "_")
-        if whole and text[limit - 1].isdigit() and check(bare(text[found.start() : limit])):
-            return limit
-        limit -= 1
-        while limit > found.start() and text[limit].isdigit():
-            limit -= 1  # to the end of the group before
-        while limit > found.start() and not text[limit - 1].isdigit():
+    text, start, limit = found.string, found.start(), found.end()
+    while limit > start:
+        while limit > start and not text[limit - 1].isdigit():
             limit -= 1
-        if len(bare(text[found.start() : limit])) < 12:
-            return 0
+        number = bare(text[start:limit])
+        if len(number) < 12:
+            break
+        if (
+            len(number) <= 19
+            and check(number)
+            and not (text[limit : limit + 1].isalnum() or text[limit : limit + 1] == "_")
+        ):
+            return limit
+        limit = start + len(text[start:limit].rstrip("0123456789"))
     return 0
 
 

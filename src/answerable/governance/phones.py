@@ -21,8 +21,8 @@ _AMERICAN = re.compile(  # the North American plan: (212) 555-0123
     re.IGNORECASE,
 )
 _TRUNK = re.compile(  # the zero with which most other countries begin
-    rf"{_START}(?:\(0[0-9]{{1,5}}\)[ -]?|0[0-9]{{1,5}}[ ./-])[0-9]{{2,8}}(?:[ .-][0-9]{{2,5}}){{0,4}}"
-    rf"{_EXTENSION}{_END}",
+    rf"{_START}(?:\(0[1-9][0-9]{{0,4}}\)[ -]?|0[1-9][0-9]{{0,4}}[ ./-])"
+    rf"[0-9]{{2,8}}(?:[ .-][0-9]{{2,5}}){{0,4}}{_EXTENSION}{_END}",
     re.IGNORECASE,
 )
 _GROUPED = re.compile(
@@ -30,7 +30,21 @@ _GROUPED = re.compile(
     rf"{_EXTENSION}{_END}",
     re.IGNORECASE,
 )
+_PAIRED = re.compile(  # 60-56-85-91, 555-0123, (72) 754-186
+    rf"{_START}(?:(?:[0-9]{{2}}([ -])){{3}}[0-9]{{2}}(?:\1[0-9]{{2}})?|(?:[0-9]{{2}}\.){{4}}[0-9]{{2}}"
+    rf"|[0-9]{{3}}-[0-9]{{4}}|[0-9]{{3}}-[0-9]{{3}}-[0-9]{{3}}"
+    rf"|\([0-9]{{2,5}}\) ?[0-9]{{3,4}}[ -][0-9]{{3,4}}){_EXTENSION}{_END}",
+    re.IGNORECASE,
+)
 _PLAIN = re.compile(rf"{_START}[0-9]{{7,12}}{_EXTENSION}{_END}", re.IGNORECASE)
+_FORMS = (  # the form, its score without a word before it, and how many digits it must have for that
+    (_INTERNATIONAL, 0.85, 7),
+    (_AMERICAN, 0.75, 10),
+    (_TRUNK, 0.6, 9),
+    (_PAIRED, 0.45, 7),
+    (_GROUPED, 0.0, 0),
+    (_PLAIN, 0.0, 0),
+)
 _DAY, _MONTH, _YEAR = "(?:0?[1-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])", "(?:(?:19|20)[0-9]{2}|[0-9]{2})"
 _DATE = re.compile(
     rf"(?:{_DAY}[./-]{_MONTH}[./-]{_YEAR}|{_MONTH}[./-]{_DAY}[./-]{_YEAR}"
@@ -46,8 +60,15 @@ _SAID = words(
     telefoon bellen puhelin tlf puh
     """
 )
+_NUMBER = words("number numbers no nr num nummer numéro numero")
+_OF_ELSE = words(  # with one of these it is the number of something else
+    """
+    card account order invoice ticket case reference ref tracking serial policy member membership iban
+    id license licence passport security tax insurance flight model part room house confirmation booking
+    customer zip
+    """
+)
 _BEFORE = 40  # code points in which such a word counts
-_FORMS = ((_INTERNATIONAL, 0.85), (_AMERICAN, 0.75), (_TRUNK, 0.6), (_GROUPED, 0.0), (_PLAIN, 0.0))
 _NEXT = re.compile(r"[+(]{0,2}[0-9]*+[^0-9]++")
 _LETTER = re.compile("[a-zA-Z#]")
 _REGIONS: dict[str, str] = {  # region -> how its numbers are written at home, without signs between
@@ -113,10 +134,10 @@ def phones(region: str | None) -> Finder:
 
 def _first(text: str, place: int) -> tuple[re.Match[str] | None, float]:
     """Return what has the form of a number at a place of the text, and the score of that form alone."""
-    for form, alone in _FORMS:
+    for form, alone, least in _FORMS:
         found = form.match(text, place)
         if found:
-            return found, alone
+            return found, alone if len(bare(_LETTER.split(found[0], maxsplit=1)[0])) >= least else 0.0
     return None, 0.0
 
 
@@ -125,10 +146,12 @@ def _score(reading: Reading, found: re.Match[str], alone: float, home: re.Patter
     digits = bare(number)
     if not 7 <= len(digits) <= 17 or len(set(digits)) == 1 or _DATE.match(number):
         return 0.0
-    if alone < 0.7 and len(digits) < 9:
-        alone = 0.0
-    if home is not None and home.fullmatch(digits) and (len(digits) < len(number) or len(digits) >= 10):
+    grouped = len(digits) < len(number)
+    if home is not None and home.fullmatch(digits) and (grouped or len(digits) >= 10):
         alone = max(alone, 0.7)
-    if reading.near(_SAID, found.start(), found.end(), before=_BEFORE, after=0):
+    start, end = found.span()
+    if reading.near(_SAID, start, end, before=_BEFORE, after=0):
         return 0.95 if alone else 0.7
+    if grouped and reading.near(_NUMBER, start, end, before=_BEFORE, after=0):
+        return 0.0 if reading.near(_OF_ELSE, start, end, before=_BEFORE, after=0) else max(alone, 0.6)
     return alone
