@@ -345,7 +345,8 @@ def _reasons(in_force: PolicySet, names: Iterable[str]) -> str:
 def _failed(in_force: PolicySet, errors: Iterable[str]) -> Permit:
     """Return the denial of a question in which a policy ended with an error; its text may hold values."""
     told = " ".join(errors)
-    names = tuple(name for name in in_force.policies if f"`{name}`" in told)
+    named = tuple(name for place, name in in_force.ids.items() if f"`{place}`" in told)
+    names = named or tuple(in_force.policies)
     which = f"the policy {' and '.join(map(_quoted, names))}" if names else "the policies"
     reason = f"{which} could not be judged, and what cannot be judged is denied"
     return Permit(
