@@ -82,30 +82,24 @@ class _Place:
 
 
 def _place(home: str | None, targets: Sequence[str] | None) -> _Place:
+    """Look at a home, or at a project whose home is not made yet."""
     from answerable.permits import policy_folder, resource_of, shapes_of
 
     project = find_project(Path.cwd())
+    where = choose_home(home, os.environ, Path.cwd())
+    is_home = (where / HOME_FILE).is_file()
+    if not is_home and (project is None or project.home.resolve() != where.resolve()):
+        home_folder(home)  # says that there is none
     named = list(targets or (project.decisions if project is not None else ()))
     decisions = [load_target(target) for target in named]
-    folder, where = None, None
-    if home is None and project is not None and project.policies is not None:
-        folder = project.policies
-    try:
-        where = choose_home(home, os.environ, Path.cwd())
-    except UsageError:
-        if folder is None:
-            raise
-    if where is not None and (where / HOME_FILE).is_file():
-        folder = policy_folder(home_folder(str(where)), Path.cwd())
-    elif folder is None and home is not None:
-        home_folder(home)  # says that there is none
-    resources = dict(_recorded(where)) if where is not None and (where / HOME_FILE).is_file() else {}
+    folder = policy_folder(where, Path.cwd()) if is_home or project is None else project.policies
+    recorded = dict(_recorded(where)) if is_home else {}
     return _Place(
         folder=folder,
-        resources={**resources, **{d.name: resource_of(d) for d in decisions}},
+        resources={**recorded, **{d.name: resource_of(d) for d in decisions}},
         sources=[shape for d in decisions for shape in shapes_of(d)],
         complete=bool(decisions),
-        home=where if where is not None and (where / HOME_FILE).is_file() else None,
+        home=where if is_home else None,
     )
 
 

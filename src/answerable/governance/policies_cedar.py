@@ -31,6 +31,7 @@ from answerable.governance.rows import NONE
 from answerable.ports import Clock
 
 LOOK = 1.0  # seconds between two looks at the folder
+SETTLED = 2_000_000_000  # nanoseconds: no file system tells times worse than that
 REMEMBERED = 4096  # answers kept
 KEEPER = "ask whoever keeps the policies"
 _PYTHON: Mapping[str, type] = {"text": str, "whole": int, "flag": bool}
@@ -58,7 +59,7 @@ class CedarPolicies:
         self._shapes = {shape.source: shape for shape in sources}
         self._lock = threading.Lock()
         self._remembered: OrderedDict[Hashable, Permit | RowPermit] = OrderedDict()
-        self._stamp: Stamp | None = self._look()
+        self._stamp = self._look()
         self._files: Files = read_folder(folder)
         self._set = load(folder, self._files, tuple(self._shapes.values()))
         self._next = clock.monotonic() + LOOK
@@ -102,10 +103,16 @@ class CedarPolicies:
             return self._set
 
     def _look(self) -> Stamp | None:
+        """Return what shows that files changed; None: they have to be read.
+
+        A file that was only just written may be written again without showing it.
+        """
         try:
-            return stamp(self.folder)
+            seen = stamp(self.folder)
         except OSError:
             return None  # reading it says why
+        settled = self._clock.now() * 1000 - SETTLED
+        return seen if all(modified < settled for _, modified, _, _ in seen) else None
 
     def _reload(self, seen: Stamp | None) -> None:
         """Put changed files in force; where they are broken, keep what was and say so, once."""
@@ -177,7 +184,7 @@ class CedarPolicies:
         found = cedarpy.is_authorized(request, in_force.handle, held)
         if found.diagnostics.errors or found.decision.name == "NoDecision":
             return _failed(in_force, found.diagnostics.errors)
-        because = tuple(sorted(found.diagnostics.reasons))
+        because = tuple(sorted(in_force.ids[place] for place in found.diagnostics.reasons))
         if found.allowed:
             return Permit(True, _reasons(in_force, because), in_force.digest, because)
         if because:
@@ -205,13 +212,14 @@ class CedarPolicies:
         found = cedarpy.is_authorized_partial(request, in_force.handle, held)
         if found.diagnostics.errors:
             return RowPermit(_failed(in_force, found.diagnostics.errors), NONE)
+        residuals = {in_force.ids[place]: left for place, left in found.residuals.items()}
         try:
-            rows = compiled(found.residuals, shape)
+            rows = compiled(residuals, shape)
         except NotCompiled as exc:
-            named = tuple(name for name in found.residuals if f'"{name}"' in str(exc))
+            named = tuple(name for name in residuals if f'"{name}"' in str(exc))
             remedy = "the policy has to ask for less; docs/policies.md lists what a filter can say"
             return RowPermit(Permit(False, str(exc), in_force.digest, named, remedy), NONE)
-        applying = tuple(sorted(n for n, r in found.residuals.items() if not _never(r, shape)))
+        applying = tuple(sorted(n for n, r in residuals.items() if not _never(r, shape)))
         if rows == NONE:
             forbids = tuple(n for n in applying if in_force.policies[n].effect == "forbid")
             probed = cedarpy.is_authorized_partial(request, in_force.probes, held)
@@ -337,7 +345,8 @@ def _reasons(in_force: PolicySet, names: Iterable[str]) -> str:
 def _failed(in_force: PolicySet, errors: Iterable[str]) -> Permit:
     """Return the denial of a question in which a policy ended with an error; its text may hold values."""
     told = " ".join(errors)
-    names = tuple(name for name in in_force.policies if f"`{name}`" in told)
+    named = tuple(name for place, name in in_force.ids.items() if f"`{place}`" in told)
+    names = named or tuple(in_force.policies)
     which = f"the policy {' and '.join(map(_quoted, names))}" if names else "the policies"
     reason = f"{which} could not be judged, and what cannot be judged is denied"
     return Permit(

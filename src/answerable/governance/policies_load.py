@@ -51,11 +51,13 @@ class BrokenPolicies(HomeError):
 class PolicySet:
     """A set of policies in force. digest: SHA-256 over its files and schema. handle, probes: Cedar's.
 
-    attributes: of principals, name -> kind. unknown: types of rows that policies name and nobody declared.
+    ids: of the policies, by the place by which Cedar names them. attributes: of principals, name -> kind.
+    unknown: types of rows that policies name and nobody declared.
     """
 
     digest: bytes
     policies: Mapping[str, Policy]
+    ids: Mapping[str, str]
     attributes: Mapping[str, str]
     schema: str
     unknown: tuple[str, ...]
@@ -140,9 +142,12 @@ def load(folder: Path, files: Files, sources: Sequence[Shape], *, complete: bool
             unknown |= strange
             if complete or not strange:
                 problems += _invalid(one, policy, checked_against)
-    if problems:
-        raise BrokenPolicies(folder, problems)
-    return _made(files, described, declared, policies, tuple(sorted(unknown)))
+    if not problems:
+        try:
+            return _made(files, described, declared, policies, tuple(sorted(unknown)))
+        except RecursionError:
+            problems = [Problem(file=str(folder), line=0, what="a policy is nested too deep")]
+    raise BrokenPolicies(folder, problems)
 
 
 def declared_attributes(folder: Path, files: Files) -> Mapping[str, str]:
@@ -209,6 +214,8 @@ def _made(
     policies: Mapping[str, Policy],
     unknown: tuple[str, ...],
 ) -> PolicySet:
+    import cedarpy
+
     mark = hashlib.sha256()
     for name, content in [*sorted(files.items()), ("", described.encode())]:
         for part in (name.encode(), content):
@@ -226,13 +233,27 @@ def _made(
         attributes=declared,
         schema=described,
         unknown=unknown,
-        handle=_handle({name: policy.body for name, policy in policies.items()}),
+        ids={f"policy{place}": name for place, name in enumerate(policies)},
+        handle=cedarpy.PolicySet.from_str("\n".join(policy.text for policy in policies.values())),
         pieces=found,
-        probes=_handle({name: piece.body for name, (_, piece) in found.items()}),
+        probes=_probes({name: piece.body for name, (_, piece) in found.items()}),
     )
 
 
-def _handle(bodies: Mapping[str, Any]) -> Any:
+def _probes(bodies: Mapping[str, Any]) -> Any:
+    """Return pieces of policies as Cedar's own; one that is nested too deep for its JSON is left out."""
     import cedarpy
 
-    return cedarpy.PolicySet.from_json_str(json.dumps({**NO_POLICY, "staticPolicies": dict(bodies)}))
+    def made(some: Mapping[str, Any]) -> Any:
+        return cedarpy.PolicySet.from_json_str(json.dumps({**NO_POLICY, "staticPolicies": dict(some)}))
+
+    def fits(name: str) -> bool:
+        try:
+            return made({name: bodies[name]}) is not None
+        except ValueError:
+            return False
+
+    try:
+        return made(bodies)
+    except ValueError:
+        return made({name: body for name, body in bodies.items() if fits(name)})

@@ -41,13 +41,14 @@ class Written:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """One policy, parsed. body: its policy JSON as Cedar gives it."""
+    """One policy, parsed. body: its policy JSON as Cedar gives it, of which Cedar takes back no deep one."""
 
     id: str
     reason: str
     effect: str
     file: str
     line: int
+    text: str = field(repr=False)
     body: Mapping[str, Any] = field(repr=False)
 
 
@@ -84,6 +85,7 @@ def annotated(policy: Written, body: Mapping[str, Any]) -> Policy | Problem:
         effect=body["effect"],
         file=policy.file,
         line=policy.line,
+        text=policy.text,
         body=body,
     )
 
@@ -108,13 +110,17 @@ def attributes(text: str) -> Mapping[str, str] | Problem:
 
 def row_types(body: Any) -> set[str]:
     """Return the types of rows that a policy names, without their `Row::`."""
-    if isinstance(body, list):
-        return {found for item in body for found in row_types(item)}
-    if not isinstance(body, Mapping):
-        return set()
-    found = {name for value in body.values() for name in row_types(value)}
-    for key in ("entity_type", "type"):
-        named = body.get(key)
-        if isinstance(named, str) and named.startswith("Row::"):
-            found.add(named.removeprefix("Row::"))
-    return found
+    names = (n.get(key) for n in mappings(body) for key in ("entity_type", "type"))
+    return {n.removeprefix("Row::") for n in names if isinstance(n, str) and n.startswith("Row::")}
+
+
+def mappings(node: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every mapping in a policy's JSON, however deep."""
+    left = [node]
+    while left:
+        one = left.pop()
+        if isinstance(one, Mapping):
+            yield one
+            left += one.values()
+        elif isinstance(one, list):
+            left += one

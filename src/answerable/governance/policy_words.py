@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from answerable.governance.access import Resource
+from answerable.governance.policy_text import mappings
 from answerable.governance.residuals import row_type
 from answerable.governance.rows import All, Always, Compare, Has, Like, Not, OneOf, Rows, Some
 
@@ -57,9 +58,15 @@ def _piece(where: Any, told: str, **own: Any) -> Piece:
 
 
 def _split(node: Mapping[str, Any], word: str) -> list[Any]:
-    if set(node) != {word}:
-        return [node]
-    return [*_split(node[word]["left"], word), *_split(node[word]["right"], word)]
+    """Return the parts that `word` joins, in their order."""
+    parts, left = [], [node]
+    while left:
+        one = left.pop()
+        if set(one) == {word}:
+            left += [one[word]["right"], one[word]["left"]]
+        else:
+            parts.append(one)
+    return parts
 
 
 def is_about(body: Mapping[str, Any], action: str, resource: Resource) -> bool:
@@ -84,15 +91,10 @@ def _named(scope: Mapping[str, Any]) -> list[Mapping[str, str]]:
     return list(scope.get("entities") or ([scope["entity"]] if "entity" in scope else []))
 
 
-def named_principals(node: Any) -> set[str]:
+def named_principals(body: Any) -> set[str]:
     """Return the ids of the principals that a policy names anywhere."""
-    if isinstance(node, list):
-        return {name for item in node for name in named_principals(item)}
-    if not isinstance(node, Mapping):
-        return set()
-    if node.get("type") == "Principal" and isinstance(node.get("id"), str):
-        return {node["id"]}
-    return {name for value in node.values() for name in named_principals(value)}
+    found = (n["id"] for n in mappings(body) if n.get("type") == "Principal" and "id" in n)
+    return {name for name in found if isinstance(name, str)}
 
 
 def scope_words(where: str, scope: Mapping[str, Any]) -> str:

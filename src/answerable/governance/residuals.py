@@ -110,15 +110,15 @@ def expression(node: Any, shape: Shape) -> Three:
     if word == "in" and _is_row(of["left"]):
         return _certain(EVERY if _holds_row(of["right"], shape) else NONE)
     if word == "contains":
-        column = _column(of["right"], shape)
+        column = _column(of["right"], shape, word)
         values = _values(of["left"], shape, column)
         return _asked(column, OneOf(column, values) if values else NONE)
     if word == "like":
-        column = _column(of["left"], shape)
+        column = _column(of["left"], shape, word)
         _check(shape, column, "")
         return _asked(column, Like(column, _pattern(of["pattern"])))
     if word == "." and _is_row(of["left"]):
-        column = _column(node, shape)
+        column = _column(node, shape, word)
         _check(shape, column, True)
         return Three(Compare(column, "==", True), Compare(column, "==", False), Has(column))
     raise NotCompiled(_named(word, of))
@@ -135,7 +135,7 @@ def _comparison(word: str, left: Any, right: Any, shape: Shape) -> Three:
         left, right, word = right, left, _MIRRORED[word]
     if "Value" not in right:
         raise NotCompiled("a comparison of two things that are both unknown before the row is read")
-    column, value = _column(left, shape), right["Value"]
+    column, value = _column(left, shape, word), right["Value"]
     _check(shape, column, value)
     if word not in ("==", "!=") and (isinstance(value, bool) or not isinstance(value, int)):
         raise NotCompiled(f"`{word}` on what is no whole number")
@@ -210,11 +210,12 @@ def _is_own_row(node: Any, shape: Shape) -> bool:
     return any(kind == row_type(shape.source) for kind, _ in _entities(node))
 
 
-def _column(node: Any, shape: Shape) -> str:
-    inner = node.get(".") if isinstance(node, dict) else None
+def _column(node: Any, shape: Shape, word: str) -> str:
+    """Return the column that stands in an expression with `word`."""
+    inner = node.get(".")
     if inner is None or not _is_row(inner["left"]):
-        word = next(iter(node), "nothing") if isinstance(node, dict) else "nothing"
-        raise NotCompiled(_named(word, node.get(word) if isinstance(node, dict) else None))
+        own = next(iter(node))
+        raise NotCompiled(_named(word if own in ("Value", ".") else own, node))
     name: str = inner["attr"]
     if name not in shape.columns:
         raise NotCompiled(f"the column {name!r}, which the source does not declare,")
@@ -295,6 +296,8 @@ def _joined(parts: Iterable[Rows], kind: Any, nothing: Rows, end: Rows) -> Rows:
     other = Some if kind is All else All
     kept: list[Rows] = []
     for part in told:
+        if kind is All and isinstance(part, Some) and _follows(part, told):
+            continue
         if isinstance(part, other):
             if any(inner in told for inner in part.of):
                 continue  # a and (a or b) is a
@@ -306,6 +309,19 @@ def _joined(parts: Iterable[Rows], kind: Any, nothing: Rows, end: Rows) -> Rows:
     if not kept:
         return nothing
     return kept[0] if len(kept) == 1 else kind(tuple(kept))
+
+
+def _follows(part: Some, told: Iterable[Rows]) -> bool:
+    """Say whether another choice of `told` leaves `part` nothing to decide: its ways are part's too."""
+    has = {inner.column for inner in part.of if isinstance(inner, Has)}
+    return any(
+        all(
+            inner in part.of or (isinstance(inner, Compare | OneOf | Like) and inner.column in has)
+            for inner in other.of
+        )
+        for other in told
+        if isinstance(other, Some) and other != part and len(other.of) <= 50
+    )
 
 
 def nodes(rows: Rows) -> Iterator[Rows]:
