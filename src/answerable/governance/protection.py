@@ -24,6 +24,7 @@ SUBJECT = "subject"  # as a kind in a clearance
 
 _TOKEN = re.compile(r"\[[A-Z][A-Z0-9_]*_[0-9]+\]")
 _WORD = re.compile(r"[^\W_]+")
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _SHORTEST = 3  # characters of a value that is looked for in texts: a shorter one would be found everywhere
 _NAMES = ("name", "first-name", "last-name", "full-name", "person")  # kinds whose words are hidden one by one
 
@@ -165,7 +166,7 @@ class Protected:
             if kind is None or leaf.value is None or leaf.form == "closed":
                 continue
             text = str(leaf.value)
-            words = _WORD.findall(text) if kind in _NAMES else []
+            words = _WORD.findall(text) if kind in _NAMES else _dates(text)
             for one in (text, *(word for word in words if word != text)):
                 if len(one) >= _SHORTEST:
                     self._kinds_folded.setdefault(one.casefold(), _label(kind))
@@ -287,6 +288,16 @@ def _classified_as(leaf: Leaf) -> str | None:
     if Subject in leaf.classes:
         return SUBJECT
     return next((p.kind for p in leaf.personal if p.kind != Personal.free_text.kind), None)
+
+
+def _dates(text: str) -> list[str]:
+    """Return a date as exceptions and people write it."""
+    found = _DATE.match(text)
+    if not found:
+        return []
+    year, month, day = found.groups()
+    plain = f"{year}, {int(month)}, {int(day)}"  # as in datetime.date(1980, 5, 17)
+    return [text[:10], plain, f"{day}.{month}.{year}", f"{day}/{month}/{year}", f"{month}/{day}/{year}"]
 
 
 def _label(kind: str) -> str:
