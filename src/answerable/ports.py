@@ -10,6 +10,7 @@ from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
 from answerable.governance.access import Ask, Permit, RowPermit
 from answerable.governance.detection import Span
+from answerable.governance.read import Fetched, Wanted
 from answerable.ledger.entry import Filter, Head, Listed, Receipt, Statement, Stored, Unit
 
 
@@ -171,3 +172,17 @@ class Protector(Protocol):
 
     def view(self, case: Case[Any], decider: Decider) -> Case[Any]:
         """Return the case as `decider` is cleared to see it."""
+
+
+class SourceReader(Protocol):
+    """Reads from one kind of source; the same for all cases of a workspace."""
+
+    def fetch(self, wanted: Wanted) -> Fetched:
+        """Return what a source holds; may block, at most about `wanted.within` seconds.
+
+        Raises Faulted("source"), whose reason holds no password and no value, and UsageError for parameters
+        that the source does not take.
+        """
+
+    def close(self) -> None:
+        """Let go of every connection."""

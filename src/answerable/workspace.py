@@ -58,6 +58,7 @@ from answerable.ledger.where import compile_where
 from answerable.limits import Limits
 from answerable.ports import Caller, Journal, JournalAddress
 from answerable.ports_null import AllowAll, AlwaysLive, ShowAll
+from answerable.reads import Sources
 from answerable.resolving import resolve
 from answerable.road import Road, travel
 from answerable.state import cases
@@ -136,6 +137,7 @@ class Workspace:
             policies=AllowAll(),
             releases=AlwaysLive(),
             protector=ShowAll(),
+            sources=Sources(),
         )
         self._aroad = replace(self._road, chain=self._chain(self._journal.enqueue, self._awaiting))
 
@@ -451,6 +453,7 @@ class Workspace:
         self._closed = True
         self._blocking.close()
         self._pool.close()
+        self._road.sources.close()
         self.ledger.close()
         self._journal.close()
         if self._temporary is not None:
