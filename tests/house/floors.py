@@ -59,7 +59,6 @@ MODULES: dict[str, str] = {
     "failures.translate": "rules",
     "failures.translate_words": "rules",
     "governance.contract": "rules",
-    "governance.row_filter": "rules",
     "governance.row_words": "rules",
     "ledger.envelope": "rules",
     "ledger.findings": "rules",
