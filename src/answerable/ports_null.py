@@ -4,11 +4,14 @@ from typing import Any
 
 from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
-from answerable.governance.access import Ask, Permit, RowPermit
+from answerable.governance.access import Ask, Permit, RowPermit, Shape
 
 
 class AllowAll:
     """PolicyEngine without policies: everybody may do everything (single user)."""
+
+    def know(self, source: Shape) -> None:
+        """Need nothing."""
 
     def authorize(self, ask: Ask) -> Permit:
         """Allow."""

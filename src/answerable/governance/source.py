@@ -2,12 +2,14 @@
 
 import inspect
 import re
+import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
+from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar, Union, Unpack, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -23,6 +25,8 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _WORD = re.compile(r"[\w.\-]{1,64}")
 _TABLE = re.compile(r"\w+(\.\w+)?")
 Function = Callable[..., Iterable[Any]]
+Cell = Literal["text", "whole", "flag"]
+_CELLS: Mapping[Any, Cell] = {str: "text", int: "whole", bool: "flag"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,6 +180,16 @@ class Source(Generic[R]):
         return names
 
     @cached_property
+    def cells(self) -> Mapping[str, tuple[Cell, bool]]:
+        """Column -> what it holds and whether it may be empty, for those that a policy can ask for."""
+        found = {}
+        for name, info in self.row.model_fields.items():
+            cell, empty = _cell(info.annotation)
+            if cell is not None:
+                found[name] = (cell, empty)
+        return found
+
+    @cached_property
     def key_columns(self) -> tuple[str, ...]:
         """The columns by which a row is found again."""
         return tuple(f.path for f in self.columns if "Key" in f.classes)
@@ -274,6 +288,24 @@ def _made(name: str, row: type[R], origin: Origin, contract: Contract) -> Source
         if given not in known:
             raise UsageError(f"a source has no {given!r}", next_step=did_you_mean(given, known))
     return Source(name=name, row=row, origin=origin, **contract)
+
+
+def _cell(annotation: Any) -> tuple[Cell | None, bool]:
+    """Return what a type is to a policy, None for what it cannot ask for, and whether it allows None."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _cell(args[0])
+    for meant in ("__value__", "__supertype__"):  # a type alias, a NewType
+        if hasattr(annotation, meant):
+            return _cell(getattr(annotation, meant))
+    if origin in (Union, types.UnionType):
+        arms = [_cell(arm) for arm in args if arm is not types.NoneType]
+        return (arms[0][0] if len(arms) == 1 else None), len(arms) < len(args) or any(e for _, e in arms)
+    values = args if origin is Literal else ()
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        values = tuple(member.value for member in annotation)
+    kinds = {type(value) for value in values if value is not None} if values else {annotation}
+    return (_CELLS.get(kinds.pop()) if len(kinds) == 1 else None), None in values
 
 
 def _first_line(function: Any) -> str:

@@ -111,8 +111,10 @@ def statement_of(alchemy: Any, wanted: Wanted) -> tuple[Any, Mapping[str, Any]]:
         whole = text.columns(*map(alchemy.column, names)).subquery("source")
         bound, picked = wanted.params, []
     columns = {f.path: whole.c[source.stored_as[f.path]] for f in source.columns}
+    kinds = {"text": alchemy.String(), "whole": alchemy.BigInteger(), "flag": alchemy.Boolean()}
+    typed = {n: alchemy.type_coerce(columns[n], kinds[cell]) for n, (cell, _) in source.cells.items()}
     statement = alchemy.select(*(columns[n].label(stored) for n, stored in wanted.columns.items()))
-    statement = statement.select_from(whole).where(*picked, to_sql(wanted.rows, columns))
+    statement = statement.select_from(whole).where(*picked, to_sql(wanted.rows, typed))
     if origin.table is not None:  # which rows a limit leaves out should not depend on the moment
         statement = statement.order_by(*(columns[n] for n in source.key_columns))
     return statement.limit(source.limit + 1), bound
