@@ -159,6 +159,7 @@ def decision(
 ) -> ans.Decision[Any, Any]:
     """Return a decision that reads `source`; a bare function becomes a rule, and a default stands behind it."""
     made = [d if isinstance(d, ans.Decider) else ans.rule(d) for d in deciders]
+    fallback = changes.pop("default", LOW)
     sound: dict[str, Any] = {
         "name": "route",
         "version": "1",
@@ -171,7 +172,7 @@ def decision(
         "unmeasured": "accept",
         "stakes": ans.Stakes("USD", wrong=2, review=1),
         "reads": source if isinstance(source, list) else [source],
-        "deciders": [*made, ans.default(LOW)],
+        "deciders": [*made, ans.default(fallback)],
     }
     return ans.Decision(**sound | changes)
 

@@ -512,3 +512,38 @@ def test_case_reads_tells_what_was_read(ws: ans.Workspace) -> None:
 
     (read,) = seen
     assert (read.source, read.subjects, read.rows[0]["id"], read.result) == ("crm", ("8",), "8", "read")
+
+
+class Quoted(Route):
+    note: ans.Cited[str] | None = None
+
+
+def test_numbers_and_quotes_may_stand_in_what_was_read(ws: ans.Workspace) -> None:
+    """An answer is grounded by the input and by the reads of its case, and by nothing else."""
+    source = counted([])
+
+    def answers(quote: str, amount: float, *, reads: bool) -> Any:
+        def look(case: ans.Case[Any]) -> Quoted:
+            if reads:
+                case.read(source)
+            note = ans.Cited[str](value="where", quotes=[quote], sources=["crm"] if reads else [])
+            return Quoted(urgency="high", amount=amount, note=note)
+
+        return look
+
+    checks = [ans.quotes_stand, ans.numbers_stand("amount")]
+    statuses = []
+    for number, look in enumerate(
+        [
+            answers("north", 3, reads=True),
+            answers("south", 3, reads=True),
+            answers("north", 4, reads=True),
+            answers("north", 3, reads=False),
+        ]
+    ):
+        asked = decision(
+            source, look, checks=checks, output=Quoted, default=Quoted(urgency="low"), name=f"route-{number}"
+        )
+        statuses.append(ws.decide(asked, {"number": "T-1"}).status == "answered")
+
+    assert statuses == [True, False, False, False]

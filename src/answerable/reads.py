@@ -375,28 +375,32 @@ class CaseReads:
         with self._lock:
             if isinstance(exc, Denied):
                 self._denied = self._denied or exc
-            if self._closed or flight.dropped:
-                return
+            self._note(flight, "denied" if isinstance(exc, Denied) else "failed", reason)
+
+    def _note(self, flight: _Flight, result: Literal["denied", "failed"], reason: str) -> None:
+        """Tell the record of a read that gave nothing; called under the lock."""
+        if not self._closed and not flight.dropped:
             noted = replace(flight.begun, reason=reason, columns=(), latency_us=self._took(flight))
-            result: Literal["denied", "failed"] = "denied" if isinstance(exc, Denied) else "failed"
             self._made.append(replace(noted, result=result))
 
     def _abandon(self, place: _Place, flight: _Flight) -> Faulted:
         """Give up a read that nobody has the time to wait for; return the fault that it is."""
         fault = Fault(category="source", reason=f"{place[0]}: it did not answer in time", code="timeout")
-        if self._drop(place, flight):
-            self._failed(flight, Faulted(fault))
-            flight.dropped = True
-            self._sources.pool.abandon(flight.future)
-        return Faulted(fault)
-
-    def _drop(self, place: _Place, flight: _Flight) -> bool:
-        """Forget a read that gave nothing, so that a retry reads again; say whether it was still there."""
         with self._lock:
             known = self._flights.get(place) is flight
             if known:
+                self._note(flight, "failed", fault.reason)
+                flight.dropped = True
                 del self._flights[place]
-            return known
+        if known:
+            self._sources.pool.abandon(flight.future)
+        return Faulted(fault)
+
+    def _drop(self, place: _Place, flight: _Flight) -> None:
+        """Forget a read that failed, so that a retry reads again."""
+        with self._lock:
+            if self._flights.get(place) is flight:
+                del self._flights[place]
 
 
 def _kept(fetched: Fetched, wanted: Wanted, masked: tuple[str, ...], late: Callable[[], None]) -> Kept:

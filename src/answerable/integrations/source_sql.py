@@ -29,6 +29,7 @@ class SqlReader:
     def __init__(self, address: Callable[[Source[Any]], str]) -> None:
         self._address, self._lock = address, threading.Lock()
         self._engines: dict[str, Any] = {}
+        self._closed = False
 
     def fetch(self, wanted: Wanted) -> Fetched:
         """Return at most one row more than the source's limit."""
@@ -38,7 +39,7 @@ class SqlReader:
         if statement is None:
             return Fetched(rows=(), picked=True)
         try:
-            with self._engine(alchemy, source).connect() as connection:
+            with self._connection(alchemy, source) as connection:
                 dialect = connection.dialect.name
                 read_only(connection, dialect)
                 with _bounded(connection, dialect, until):
@@ -52,11 +53,22 @@ class SqlReader:
         return Fetched(rows=[{n: _value(v) for n, v in row.items()} for row in rows], picked=True)
 
     def close(self) -> None:
-        """Close every pooled connection."""
+        """Close every connection; one that is in use closes when it is done."""
         with self._lock:
-            engines, self._engines = self._engines, {}
-        for engine in engines.values():
-            engine.dispose()
+            self._closed = True
+            for engine in self._engines.values():
+                engine.dispose()
+
+    @contextmanager
+    def _connection(self, alchemy: Any, source: Source[Any]) -> Iterator[Any]:
+        connection = self._engine(alchemy, source).connect()
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                if self._closed:  # its pool is gone
+                    connection.detach()
+                connection.close()
 
     def _engine(self, alchemy: Any, source: Source[Any]) -> Any:
         with self._lock:
