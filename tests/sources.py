@@ -80,6 +80,7 @@ class Policies:
 
 def governed(ws: ans.Workspace, policies: Any) -> None:
     """Put policies in force."""
+    ws.policies = policies
     ws._road, ws._aroad = replace(ws._road, policies=policies), replace(ws._aroad, policies=policies)
 
 

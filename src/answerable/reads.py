@@ -24,7 +24,7 @@ from answerable.decisions.decision import Decision
 from answerable.encoding import MICRO, encode, micros, plain, timestamp
 from answerable.errors import AnswerableError, Denied, InputError, UsageError, did_you_mean
 from answerable.failures.fault import Fault, Faulted
-from answerable.governance.access import Ask, Column, Permit, Resource, RowPermit, Shape
+from answerable.governance.access import Ask, Permit, Resource, RowPermit
 from answerable.governance.contract import Kept, collect, column_values, failed, moment_of
 from answerable.governance.read import Fetched, Read, Wanted
 from answerable.governance.row_words import columns_in, in_words
@@ -63,14 +63,11 @@ class Sources:
     ) -> "CaseReads | None":
         """Return what makes the reads of one case; None for a decision that reads nothing.
 
-        Raises UsageError if a source names a connection that the project file does not have, HomeError if the
-        policies do not fit a source's columns.
+        Raises UsageError if a source names a connection that the project file does not have.
         """
         if not decision.reads:
             return None
         for source in decision.reads:
-            columns = {name: Column(cell, empty) for name, (cell, empty) in source.cells.items()}
-            policies.know(Shape(source.name, source.owner, source.purposes, columns))
             if isinstance(source.origin, Sql) and source.origin.connection is not None:
                 self._named(source, source.origin.connection)
         return CaseReads(self, decision, principal, purpose, policies, clock)

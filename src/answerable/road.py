@@ -29,8 +29,9 @@ from answerable.errors import AnswerableError, HomeError, InputError, KeyReused,
 from answerable.failures.fault import CATEGORIES, Fault
 from answerable.failures.masking import masked
 from answerable.failures.plan import may_be_asked, stricter
-from answerable.governance.access import Ask, Resource
+from answerable.governance.access import Ask
 from answerable.ledger.entry import Conflict, Unit, text_id
+from answerable.permits import resource_of
 from answerable.ports import Clock, Ids, PolicyEngine, Protector, Releases
 from answerable.reads import Sources
 from answerable.spending import CaseEnded, ending, minus
@@ -119,10 +120,8 @@ def admit(road: Road, account: Account, given: Any) -> bool:
         account.key, account.body = None, account.body or as_given(given)
         return False
     purpose = request.purpose or decision.purpose
-    permit = road.policies.authorize(
-        Ask(request.principal, "decide", Resource("Decision", decision.name), purpose)
-    )
-    account.policy = permit.policy
+    permit = road.policies.authorize(Ask(request.principal, "decide", resource_of(decision), purpose))
+    account.permit = permit
     if not permit.allowed:
         account.status, account.reason, account.fault = "refused", permit.reason, "denied"
     return permit.allowed

@@ -73,9 +73,7 @@ def gather(book: Casebook, case_id: bytes) -> Why:
         "decision": header["decision"],
         "version": header["version"],
         "at": timestamp(header["at"]),
-        "principal": detail.get("principal") or {"id": header["principal"]},
-        "purpose": header["purpose"],
-        "key": detail.get("key"),
+        **_asked(header, detail),
         "input": given(part("input")),
         "reads": part("reads") or [],
         "attempts": attempts,
@@ -101,13 +99,29 @@ def gather(book: Casebook, case_id: bytes) -> Why:
         "effects": [],
         "redone": _redone(book, header),
         **later,
-        "versions": {**(part("versions") or {}), "definition": header["definition"].hex()},
+        "versions": {**(part("versions") or {}), **_digests(header)},
         "definition": definition,
         "proof": _proof(book, stored),
     }
     data["summary"] = summary(data)
     data["messages"] = {"person": for_person(data), "operator": for_operator(data)}
     return Why(data)
+
+
+def _asked(header: Mapping[str, Any], detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Return who asked for what, and the policies that decided whether they may."""
+    return {
+        "principal": detail.get("principal") or {"id": header["principal"]},
+        "purpose": header["purpose"],
+        "permit": detail.get("permit") or {},
+        "key": detail.get("key"),
+    }
+
+
+def _digests(header: Mapping[str, Any]) -> dict[str, str]:
+    """Return what was in force, by its digest: the definition, and the policies if there were any."""
+    told = {"definition": header["definition"], "policies": header["policy"]}
+    return {name: bytes(mark).hex() for name, mark in told.items() if mark is not None}
 
 
 def _definition(book: Casebook, digest: bytes) -> dict[str, Any]:

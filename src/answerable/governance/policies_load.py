@@ -114,11 +114,7 @@ def load(folder: Path, files: Files, sources: Sequence[Shape], *, complete: bool
     import cedarpy
 
     problems: list[Problem] = []
-    told = _text(ATTRIBUTES_FILE, files.get(ATTRIBUTES_FILE, b""), problems)
-    declared = attributes(told)
-    if isinstance(declared, Problem):
-        problems.append(declared)
-        declared = {}
+    declared = _declared(files, problems)
     described = schema(declared, sources)
     checked_against = cedarpy.Schema.from_str(described)
     known = {row_type(shape.source).removeprefix("Row::") for shape in sources}
@@ -147,6 +143,23 @@ def load(folder: Path, files: Files, sources: Sequence[Shape], *, complete: bool
     if problems:
         raise BrokenPolicies(folder, problems)
     return _made(files, described, declared, policies, tuple(sorted(unknown)))
+
+
+def declared_attributes(folder: Path, files: Files) -> Mapping[str, str]:
+    """Return the attributes of principals that a folder declares: name -> kind. Raises BrokenPolicies."""
+    problems: list[Problem] = []
+    declared = _declared(files, problems)
+    if problems:
+        raise BrokenPolicies(folder, problems)
+    return declared
+
+
+def _declared(files: Files, problems: list[Problem]) -> Mapping[str, str]:
+    found = attributes(_text(ATTRIBUTES_FILE, files.get(ATTRIBUTES_FILE, b""), problems))
+    if isinstance(found, Problem):
+        problems.append(found)
+        return {}
+    return found
 
 
 def _text(name: str, content: bytes, problems: list[Problem]) -> str:

@@ -5,6 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from answerable.governance.access import Resource
+from answerable.governance.residuals import row_type
+from answerable.governance.rows import All, Always, Compare, Has, Like, Not, OneOf, Rows, Some
+
 Where = Literal["action", "resource", "principal", "condition"]
 _COMPARED: Mapping[str, str] = {
     "==": "is",
@@ -58,9 +62,42 @@ def _split(node: Mapping[str, Any], word: str) -> list[Any]:
     return [*_split(node[word]["left"], word), *_split(node[word]["right"], word)]
 
 
+def is_about(body: Mapping[str, Any], action: str, resource: Resource) -> bool:
+    """Say whether a policy's head lets it apply to an action and a resource, or to a source's rows."""
+    named = _named(body["action"])
+    if body["action"] != _ANY and not any(one["id"] == action for one in named):
+        return False
+    scope = body["resource"]
+    if scope == _ANY:
+        return True
+    own = [{"type": resource.kind, "id": resource.id}]
+    kinds: list[str] = [resource.kind]
+    if resource.kind == "Source" and action == "read":
+        kinds.append(row_type(resource.id))
+    if scope["op"] == "is":
+        inside = [scope["in"]["entity"]] if "in" in scope else own
+        return scope["entity_type"] in kinds and inside == own
+    return any(one in own for one in _named(scope))
+
+
+def _named(scope: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    return list(scope.get("entities") or ([scope["entity"]] if "entity" in scope else []))
+
+
+def named_principals(node: Any) -> set[str]:
+    """Return the ids of the principals that a policy names anywhere."""
+    if isinstance(node, list):
+        return {name for item in node for name in named_principals(item)}
+    if not isinstance(node, Mapping):
+        return set()
+    if node.get("type") == "Principal" and isinstance(node.get("id"), str):
+        return {node["id"]}
+    return {name for value in node.values() for name in named_principals(value)}
+
+
 def scope_words(where: str, scope: Mapping[str, Any]) -> str:
     """Say what a policy's head asks of the principal, the action or the resource."""
-    named = scope.get("entities") or ([scope["entity"]] if "entity" in scope else [])
+    named = _named(scope)
     if where == "action":
         return _listed([f"to {one['id']}" for one in named]) if named else "to do anything"
     if where == "principal":
@@ -143,6 +180,31 @@ def _thing(node: Mapping[str, Any]) -> str:
         named = {"context": f"the {name}", "principal": f"your {name}"}
         return named.get(str(base), f"{_thing(of['left'])}'s {name}")
     return f"what `{word}` gives"
+
+
+def rows_in_words(rows: Rows) -> str:
+    """Say which rows a condition lets through."""
+    match rows:
+        case Always(value):
+            return "every row" if value else "no row"
+        case Has(column):
+            return f"{column} has a value"
+        case Compare(column, operator, value):
+            return f"{column} {_COMPARED[operator]} {_value(value)}"
+        case OneOf(column, values):
+            return f"{column} is {_listed([_value(value) for value in values])}"
+        case Like(column, pattern):
+            return f"{column} is like {_value('*'.join(pattern))}"
+        case Not(of):
+            return f"not ({rows_in_words(of)})"
+        case All(parts):
+            return " and ".join(_inside(part, Some) for part in parts)
+        case Some(parts):
+            return " or ".join(_inside(part, All) for part in parts)
+
+
+def _inside(part: Rows, other: type) -> str:
+    return f"({rows_in_words(part)})" if isinstance(part, other) else rows_in_words(part)
 
 
 def _listed(items: Iterable[str]) -> str:
