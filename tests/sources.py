@@ -16,7 +16,7 @@ import answerable as ans
 from answerable.governance.access import Ask, Permit, RowPermit, Shape
 from answerable.governance.rows import EVERY, Rows
 
-KINDS = ("sqlite", "postgresql", "query", "file", "function")
+KINDS = ("sqlite", "postgresql", "duckdb", "query", "file", "function")
 
 
 class Customer(BaseModel):
@@ -109,6 +109,19 @@ def postgres_table(url: str, rows: Iterable[tuple[Any, ...]] = TABLE) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://")
 
 
+def duckdb_file(path: Path, rows: Iterable[tuple[Any, ...]] = TABLE) -> str:
+    """Make a DuckDB CRM and return its URL."""
+    import duckdb
+
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "CREATE TABLE customers (id TEXT, email TEXT, region TEXT, orders INT, vip BOOL, credit TEXT)"
+        )
+        for row in rows:
+            connection.execute("INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?)", row)
+    return f"duckdb:///{path}"
+
+
 def csv_file(path: Path, rows: Iterable[tuple[Any, ...]] = TABLE) -> Path:
     """Write the customers as text."""
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -133,6 +146,9 @@ def crm(
     if kind == "postgresql":
         assert request is not None
         url = postgres_table(request.getfixturevalue("postgres_url"), rows)
+        return ans.sql_source("crm", Customer, url=url, table="customers", **told)
+    if kind == "duckdb":
+        url = duckdb_file(folder / "crm.duckdb", rows)
         return ans.sql_source("crm", Customer, url=url, table="customers", **told)
     if kind == "query":
         url = sqlite_file(folder / "crm.db", rows)

@@ -89,6 +89,7 @@ MODULES: dict[str, str] = {
     "integrations.llm_wire": "adapters",
     "integrations.sdk_reply": "adapters",
     "integrations.source_call": "adapters",
+    "integrations.source_duckdb": "adapters",
     "integrations.source_file": "adapters",
     "integrations.source_sql": "adapters",
     "integrations.webhook": "adapters",

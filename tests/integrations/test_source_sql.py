@@ -17,6 +17,7 @@ from answerable.system import SystemClock
 from roads import memory
 from sources import (
     HIGH,
+    KINDS,
     LOW,
     SAID,
     TABLE,
@@ -35,6 +36,8 @@ ws = pytest.fixture(memory)
 SLOW = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
     "SELECT * FROM customers WHERE (SELECT count(*) FROM n) > 0",
+    "duckdb": "SELECT c.* FROM customers c, (SELECT max(hash(a.i, b.i)) FROM range(1000000) a(i), "
+    "range(1000000) b(i)) s",
     "postgresql": "SELECT c.* FROM customers c, (SELECT pg_sleep(30)) s",
 }
 
@@ -130,7 +133,7 @@ def test_odd_names_are_names(ws: ans.Workspace, tmp_path: Path) -> None:
     assert recorded(ws, outcome)[0]["keys"] == [{"number": "7"}]
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "duckdb"])
 def test_a_source_cannot_write(
     kind: str, ws: ans.Workspace, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -145,7 +148,7 @@ def test_a_source_cannot_write(
     assert (found, outcome.degraded, len(rows)) == ([], "fault:source", 4)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "duckdb"])
 def test_a_slow_query_ends_in_the_database_too(
     kind: str, ws: ans.Workspace, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -244,7 +247,7 @@ permit (principal, action == Action::"decide", resource);
 """
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "query", "file", "function"])
+@pytest.mark.parametrize("kind", list(KINDS))
 def test_a_cedar_policy_says_which_rows_come(
     kind: str, ws: ans.Workspace, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -16,6 +16,7 @@ from answerable.governance.contract import column_values, failed, known_columns
 from answerable.governance.read import Fetched, Wanted
 from answerable.governance.row_filter import to_sql
 from answerable.governance.source import Source, Sql
+from answerable.integrations.source_duckdb import SCHEME, DuckDb
 from answerable.integrations.tables_core import load
 from answerable.integrations.tables_sql import engine_of, masked, read_only
 
@@ -29,7 +30,7 @@ class SqlReader:
     def __init__(self, address: Callable[[Source[Any]], str]) -> None:
         self._address, self._lock = address, threading.Lock()
         self._engines: dict[str, Any] = {}
-        self._closed = False
+        self._duckdb, self._closed = DuckDb(), False
 
     def fetch(self, wanted: Wanted) -> Fetched:
         """Return at most one row more than the source's limit."""
@@ -38,6 +39,8 @@ class SqlReader:
         statement, params = statement_of(alchemy, wanted)
         if statement is None:
             return Fetched(rows=(), picked=True)
+        if (database := self._duckdb_file(alchemy, source)) is not None:
+            return Fetched(rows=self._duckdb.rows(source, database, statement, params, until), picked=True)
         try:
             with self._connection(alchemy, source) as connection:
                 dialect = connection.dialect.name
@@ -58,6 +61,15 @@ class SqlReader:
             self._closed = True
             for engine in self._engines.values():
                 engine.dispose()
+        self._duckdb.close()
+
+    def _duckdb_file(self, alchemy: Any, source: Source[Any]) -> str | None:
+        """Return the file of a DuckDB database, for which SQLAlchemy has no dialect of its own."""
+        try:
+            url = alchemy.engine.make_url(self._address(source))
+        except (AnswerableError, alchemy.exc.ArgumentError):  # told when it is opened
+            return None
+        return (url.database or "") if url.drivername == SCHEME else None
 
     @contextmanager
     def _connection(self, alchemy: Any, source: Source[Any]) -> Iterator[Any]:
