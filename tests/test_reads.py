@@ -435,6 +435,22 @@ def test_a_case_reads_no_more_than_a_record_holds(ws: ans.Workspace) -> None:
     assert "more than 8,388,608 bytes" in outcome.attempts[0].reason
 
 
+def test_a_case_reads_only_so_often(ws: ans.Workspace) -> None:
+    """A tool that asks for ever ends as a fault, and what it read until then is recorded."""
+    source = counted([])
+
+    def look(case: ans.Case[Any]) -> Route:
+        for number in range(10_000):
+            case.read(source, id=str(number))
+        return HIGH
+
+    outcome = ws.decide(decision(source, look, deadline=60), {"number": "1"})
+
+    assert outcome.degraded == "fault:source"
+    assert "more than 500 times" in outcome.attempts[0].reason
+    assert len(recorded(ws, outcome)) == 500
+
+
 # -- fresh ---------------------------------------------------------------------------------------------
 
 

@@ -38,7 +38,8 @@ from answerable.ports import Clock, PolicyEngine, SourceReader
 
 THREADS = 32  # reads at once in one process
 ROOM = PART_BYTES // 2  # for all reads of a case: nothing is used that a record cannot hold
-PARAMS_BYTES = 64 * 1024
+PARAMS_BYTES = 8 * 1024
+MOST_READS = 500  # of one case, failed ones too: a model's tool may ask for ever
 
 
 class Sources:
@@ -216,6 +217,8 @@ class CaseReads:
                 raise self._denied
             if (known := self._flights.get(place)) is not None:
                 return place, known
+            if len(self._made) >= MOST_READS:
+                raise failed(source, f"the case reads more than {MOST_READS} times", "too-many")
             asked = self._asked(source, params)
             permit = self._permitted(asked, source, params)
             left = deadline - self._clock.monotonic()
