@@ -166,6 +166,20 @@ def crm(
     return customers
 
 
+ADA = {"id": "7", "email": "ada@example.org", "region": "north", "orders": 3}
+
+
+def counted(calls: list[Any], **said: Any) -> ans.Source[Customer]:
+    """Return a source that counts how often it is asked."""
+
+    @ans.source("crm", Customer, **(SAID | said))
+    def customers(id: str = "7") -> list[dict[str, Any]]:
+        calls.append(id)
+        return [ADA | {"id": id}]
+
+    return customers
+
+
 def whole(source: ans.Source[Any]) -> dict[str, Any]:
     """Return the parameters that ask for every row."""
     return {"id": ""} if getattr(source.origin, "query", None) else {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +14,9 @@ import pytest
 
 import answerable as ans
 from answerable.governance.rows import Compare
-from answerable.integrations.llm import llm
-from llm_upstream import Upstream, chat, upstream, uses
 from roads import memory
 from sources import (
+    ADA,
     HIGH,
     LOW,
     SAID,
@@ -26,6 +24,7 @@ from sources import (
     Policies,
     Route,
     Ticket,
+    counted,
     crm,
     decision,
     governed,
@@ -34,20 +33,6 @@ from sources import (
 )
 
 ws = pytest.fixture(memory)
-ADA = {"id": "7", "email": "ada@example.org", "region": "north", "orders": 3}
-
-
-def counted(calls: list[Any], **said: Any) -> ans.Source[Customer]:
-    """Return a source that counts how often it is asked."""
-
-    @ans.source("crm", Customer, **(SAID | said))
-    def customers(id: str = "7") -> list[dict[str, Any]]:
-        calls.append(id)
-        return [ADA | {"id": id}]
-
-    return customers
-
-
 # -- allowed -------------------------------------------------------------------------------------------
 
 
@@ -566,67 +551,3 @@ def test_numbers_and_quotes_may_stand_in_what_was_read(ws: ans.Workspace) -> Non
         statuses.append(ws.decide(asked, {"number": "T-1"}).status == "answered")
 
     assert statuses == [True, False, False, False]
-
-
-# -- tools of a language model -------------------------------------------------------------------------
-
-
-@pytest.fixture
-def server() -> Iterator[Upstream]:
-    with upstream() as made:
-        yield made
-
-
-def asking(server: Upstream, source: ans.Source[Any]) -> ans.Decision[Any, Any]:
-    """Return a decision whose model may look customers up."""
-
-    def customer(case: ans.Case[Any], id: str) -> Any:
-        """Look a customer up."""
-        return case.read(source, id=id)
-
-    model = llm("tiny", instructions="Judge.", url=server.url, tools=(customer,))
-    return decision(source, model)
-
-
-def test_a_tool_reads_under_the_same_rules(ws: ans.Workspace, server: Upstream) -> None:
-    """What the model looks up is a read of the case."""
-    source = counted([])
-    server.plays(uses(("customer", {"id": "8"})), chat({"reason": "r", "urgency": "high", "amount": 0}))
-
-    outcome = ws.decide(asking(server, source), {"number": "1"})
-
-    assert outcome.output == HIGH
-    assert [told["params"] for told in recorded(ws, outcome)] == [{"id": "8"}]
-    assert "ada@example.org" in server.requests[1]["messages"][-1]["content"]
-
-
-def test_a_tool_that_may_not_read_ends_the_case(ws: ans.Workspace, server: Upstream) -> None:
-    """The model is not asked again, what it consumed is kept, and nobody else answers."""
-    governed(ws, Policies(no="no"))
-    server.plays(uses(("customer", {"id": "8"})), chat({"reason": "r", "urgency": "high", "amount": 0}))
-
-    outcome = ws.decide(asking(server, counted([])), {"number": "1"})
-
-    assert (outcome.status, len(server.requests)) == ("refused", 1)
-    assert [call["kind"] for call in outcome.attempts[0].calls] == ["model", "tool"]
-    assert outcome.attempts[0].usage.tokens_in > 0
-    assert ws.records(kinds=("alert",)) == []
-
-
-def test_a_tools_source_that_fails_says_nothing_against_the_model(
-    ws: ans.Workspace, server: Upstream
-) -> None:
-    """The next decider answers, and no breaker of the provider counts it."""
-
-    @ans.source("crm", Customer, **SAID)
-    def customers(id: str) -> list[Any]:
-        raise ConnectionError
-
-    asked = asking(server, customers)
-    for number in range(6):
-        server.plays(uses(("customer", {"id": "8"})))
-        outcome = ws.decide(asked, {"number": str(number)})
-        assert (outcome.output, outcome.degraded) == (LOW, "fault:source")
-
-    assert len(server.requests) == 6
-    assert ws.breakers.states() == []

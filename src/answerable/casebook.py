@@ -17,8 +17,9 @@ from answerable.decisions.outcome import Outcome
 from answerable.encoding import decode, encode, plain
 from answerable.errors import HomeError, InputError, LedgerUnavailable, UsageError
 from answerable.governance.access import Permit
+from answerable.governance.vault import ERASED, About, Vault
 from answerable.ledger.entry import HEADER, HEADER_NAMES, Conflict, Entry, Unit, Write, text_id
-from answerable.ledger.envelope import ELSEWHERE, part_digest, seal_clear, stand_in
+from answerable.ledger.envelope import ELSEWHERE, NONCE, part_digest, seal_clear, stand_in
 from answerable.ledger.keys import Lookup, Withheld
 from answerable.ledger.leaf import make_entry
 from answerable.ledger.ledger import Ledger
@@ -35,7 +36,7 @@ _EMPTY: dict[str, Any] = dict.fromkeys(HEADER_NAMES)
 
 
 class Casebook:
-    """Over one home's journal, ledger and look-up key. dev: a definition may change under its version."""
+    """Over one home's journal, ledger, keys and vault. dev: a definition may change under its version."""
 
     def __init__(
         self,
@@ -43,12 +44,13 @@ class Casebook:
         journal: Journal,
         ledger: Ledger,
         lookup: Lookup | Withheld,
+        vault: Vault,
         clock: Clock,
         ids: Ids,
         dev: bool = False,
     ) -> None:
         self.journal, self.ledger, self.lookup, self.clock, self.ids = journal, ledger, lookup, clock, ids
-        self._dev = dev
+        self._dev, self.vault = dev, vault
         self._definitions: dict[int, tuple[Decision[Any, Any], bytes]] = {}
         self._flights: dict[tuple[str, str], Future[None]] = {}
         self._lock = threading.Lock()
@@ -195,11 +197,30 @@ class Casebook:
             "detail": {
                 "key": account.key,
                 "principal": principal_data(request.principal),
+                **({} if account.private is None else {"personal": account.private.summary()}),
                 **permit_data(account.permit),
             },
         }
-        entry = self.entry(header, {n: v for n, v in parts.items() if v not in (None, [], b"[]")})
-        return Unit([entry], list(self._writes(account, outcome)))
+        about = self.about(account)
+        entry = self.entry(header, {n: v for n, v in parts.items() if v not in (None, [], b"[]")}, about)
+        return Unit([entry], [*self.vault.marks(entry.id, about), *self._writes(account, outcome)])
+
+    def about(self, account: Account) -> About:
+        """Return whom a case is about, with the key that seals it."""
+        if account.about is None:
+            account.about = self.vault.about(account.subjects, account.decision.retention)
+        return account.about
+
+    def renew(self, account: Account, conflict: Conflict) -> bool:
+        """Say whether a unit of this case failed only as its person was erased meanwhile.
+
+        Then it is to be written anew: it gets another key.
+        """
+        if conflict.clash != ERASED or account.about is None:
+            return False
+        self.vault.forget(account.about)
+        account.about = None
+        return True
 
     def _writes(self, account: Account, outcome: Outcome[Any]) -> list[Write]:
         decision, writes = account.decision, []
@@ -241,19 +262,25 @@ class Casebook:
                 writes.append(Write(cases.RESOLVE, params, expect=1, clash="key"))
         return writes
 
-    def entry(self, header: Mapping[str, Any], parts: Mapping[str, Any]) -> Entry:
+    def entry(self, header: Mapping[str, Any], parts: Mapping[str, Any], about: About | None = None) -> Entry:
         """Return an entry with a fresh id and the present time where `header` has none, its parts sealed.
 
         parts: name -> value, or bytes that are encoded already; those over 256 KiB are written to the blob
-        store first. Raises InputError for a part over 16 MiB, LedgerUnavailable where the blob store cannot
-        be written.
+        store first. about: whose data the parts hold, which are encrypted then, but for the versions; its
+        `vault.marks` belong into the entry's unit. Raises InputError for a part over 16 MiB,
+        LedgerUnavailable where the blob store cannot be written, HomeError where no key can be had.
         """
         full = {**_EMPTY, "at": self.clock.now(), **header}
         full["id"] = full["id"] or self.ids.new()
         for name in _FLOATS:
             if full[name] is not None:
                 full[name] += 0.0  # SQLite stores -0.0 as 0; the leaf must hash what is read back
-        salts = self.ids.random(16 * len(parts))
+        key = None
+        if about is not None:
+            full["retention"] = about.retention
+            key = self.vault.part_key(about, full["at"])
+        size = 16 if key is None else 16 + NONCE
+        chance = self.ids.random(size * len(parts))
         sealed: dict[str, bytes] = {}
         total = 0
         for i, (name, value) in enumerate(parts.items()):
@@ -264,7 +291,11 @@ class Casebook:
                     f"the {name} has {len(body):,} bytes; a part may have {PART_BYTES:,}, all {CASE_BYTES:,}",
                     next_step="send a reference to the large value instead of the value",
                 )
-            envelope = seal_clear(body, salts[16 * i : 16 * i + 16])
+            salt = chance[size * i : size * i + 16]
+            if key is None or name == "versions":
+                envelope = seal_clear(body, salt)
+            else:
+                envelope = key.seal(body, salt, chance[size * i + 16 : size * i + size])
             if len(envelope) > BLOB_BYTES:
                 mark = part_digest(name, envelope)
                 self._put(mark, envelope)
@@ -322,8 +353,11 @@ def told(**output: Any) -> dict[str, Any]:
 
 
 def label_text(decision: Decision[Any, Any], output: Any) -> str | None:
-    """Return the label field's value as lists show it; None if there is none or it is no plain text."""
+    """Return the label field's value as lists show it; None if there is none, or its text may be personal."""
     if output is None or decision.label_field is None:
+        return None
+    field = next(f for f in decision.output_fields if f.path == decision.label_field)
+    if field.kind not in ("class", "flag") or any(not c.startswith("Public") for c in field.classes):
         return None
     value = plain(getattr(output, decision.label_field))
     text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -17,7 +17,9 @@ from answerable.errors import UsageError, did_you_mean
 from answerable.failures.budget import Budget
 from answerable.failures.table import Then
 from answerable.governance.access import Permit
+from answerable.governance.protection import Protected
 from answerable.governance.read import Reader
+from answerable.governance.vault import About
 from answerable.ledger.entry import text_id
 
 
@@ -61,6 +63,7 @@ class Account:
     at: int  # microseconds since 1970
     input: Any = None
     body: bytes | None = None  # the input as stored (encoder v1)
+    private: Protected | None = None  # what in the input is personal; None: there is no valid input
     key: str | None = None
     key_digest: bytes | None = None
     stage: str | None = None
@@ -85,6 +88,8 @@ class Account:
     used_before: Usage = NOTHING_USED  # when it began
     cut: bool = False  # a decider whose answer stands did not see all of the input
     asks: Then = "next"  # who may still be asked, after what went wrong so far
+    named: tuple[str, ...] = ()  # the persons that an invalid input names
+    about: About | None = None  # the same, with the key that seals what is recorded about them
     opened: bytes | None = None  # the id of its `opened` entry: something may have left this machine
     sure: bool = False  # whether that unit is known to be durable
     held: Usage = NOTHING_USED  # reserved of every budget
@@ -153,6 +158,15 @@ class Account:
         """Return what was read, as a record holds it: by code outside, and for this case."""
         made = () if self.reader is None else self.reader.made
         return [*self.request.reads, *(read.data() for read in made)]
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The ids of the people it is about."""
+        return self.named if self.private is None else self.private.subjects
+
+    def concealed(self, text: str) -> str:
+        """Return text that leaves the record, such as an alert, without the case's personal values."""
+        return text if self.private is None else str(self.private.concealed(text))
 
     @property
     def record_id(self) -> str:

@@ -7,8 +7,11 @@ room, and an `opened` entry that says so for good. A decider that stays here nee
 import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
+
+from pydantic import BaseModel
 
 from answerable.breakers import Admitted, Breakers
 from answerable.callers import NoThread
@@ -213,7 +216,7 @@ class Chain:
             case = replace(case, deadline=min(case.deadline, case.clock() + timeout))
         returned: Any = None
         try:
-            returned = await self.caller.call(decider, case, timeout)
+            returned = _restored(case, await self.caller.call(decider, case, timeout))
             given = read_returned(account.decision, decider, returned, account.answered)
         except Exception as exc:  # the boundary: a decider is user code and may raise and give anything
             if isinstance(returned, Answer):
@@ -270,6 +273,25 @@ class Chain:
         if change is not None:
             told = action is not None and action.page
             await self.watch.changed(account, change, told=told)
+
+
+def _restored(case: Case[Any], returned: Any) -> Any:
+    """Return what a decider gave with the real values where it had seen pseudonyms."""
+    if case.veil is None:
+        return returned
+    if isinstance(returned, Answer):
+        output, reasons = _restored(case, returned.output), tuple(map(case.restored, returned.reasons))
+        if output is returned.output and reasons == returned.reasons:
+            return returned
+        told = copy(returned)
+        object.__setattr__(told, "output", output)
+        object.__setattr__(told, "reasons", reasons)
+        return told
+    if isinstance(returned, BaseModel):
+        data = returned.model_dump()
+        real = case.restored(data)
+        return returned if real == data else real
+    return case.restored(returned) if isinstance(returned, Mapping) else returned
 
 
 def _at_least_said(said: Usage, most: Usage) -> Usage:

@@ -5,7 +5,8 @@ journal.db       the log's tail and the state tables (or a PostgreSQL database)
 segments/        sealed entries, day=YYYY-MM-DD/*.parquet
 blobs/           parts over 256 KiB
 checkpoints/     kept signed heads
-secrets/         signing.pem and lookup.key, mode 0600
+keys.db          the keys of persons and days, wrapped (or in the PostgreSQL database)
+secrets/         signing.pem, lookup.key and kek.key, mode 0600
 """
 
 import json
@@ -22,6 +23,8 @@ from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from answerable import formats
 from answerable.errors import HomeError, NewerHome, UsageError, did_you_mean
+from answerable.governance.kek import OWN_KEK
+from answerable.governance.retention import retention_times
 from answerable.ledger.durable import flush_folder
 from answerable.ledger.keys import Lookup, make_signing_key
 
@@ -45,7 +48,9 @@ FORMATS: Mapping[str, int] = {
 class Home:
     """What home.toml says. id: 16 bytes. journal: "sqlite:FILE", a PostgreSQL URL, or "env:NAME" of one.
 
-    webhook: where alerts go, an https URL or "env:NAME" of one; webhook_secret: "env:NAME" of what signs.
+    kek: where the key-encryption key is. keys: the key store, "sqlite:FILE" or a PostgreSQL URL; None: beside
+    the journal. webhook: where alerts go, an https URL or "env:NAME" of one; webhook_secret: "env:NAME" of
+    what signs.
     """
 
     folder: Path
@@ -55,6 +60,8 @@ class Home:
     durability: str = "FULL"
     signing_key: str = OWN_KEY
     verifier_keys: tuple[str, ...] = ()  # public halves of all signing keys that were ever in use
+    kek: str = OWN_KEK
+    keys: str | None = None
     webhook: str | None = None
     webhook_secret: str | None = None
 
@@ -66,6 +73,14 @@ class Home:
     def journal_url(self, env: Mapping[str, str]) -> str:
         """Return the journal's URL. Raises HomeError if the environment does not hold it."""
         return _resolved("the journal's URL", self.journal, env)
+
+    def keys_url(self, env: Mapping[str, str]) -> str:
+        """Return the key store's URL. Raises HomeError if the environment does not hold it."""
+        if self.keys is not None:
+            return _resolved("the key store's URL", self.keys, env)
+        journal = self.journal_url(env)
+        beside = journal.partition(":")[0].partition("+")[0] in ("memory", "postgresql", "postgres")
+        return journal if beside else "sqlite:keys.db"
 
     def webhook_url(self, env: Mapping[str, str]) -> str | None:
         """Return where alerts go, or None. Raises HomeError if the environment does not hold it."""
@@ -92,10 +107,11 @@ def create_home(
     journal: str = "sqlite:journal.db",
     durability: str = "FULL",
     signing_key: str = OWN_KEY,
+    kek: str = OWN_KEK,
 ) -> Home:
     """Make a home in `folder`, which must be new or empty.
 
-    signing_key: "file:PATH" or "env:NAME" of a key that is there already; a key is made only for the
+    signing_key, kek: "file:PATH" or "env:NAME" of a key that is there already; a key is made only for the
     default. Raises HomeError if it cannot be made, UsageError for a journal URL with a password in it.
     """
     refuse_password(journal)
@@ -109,6 +125,7 @@ def create_home(
         journal=journal,
         durability=durability,
         signing_key=signing_key,
+        kek=kek,
     )
     try:
         for name in ("", "segments", "blobs", "checkpoints", "policies", "secrets"):
@@ -195,7 +212,9 @@ def write_home(home: Home, numbers: Mapping[str, int] = FORMATS) -> None:
         f"journal = {_quoted(home.journal)}\n"
         f"durability = {_quoted(home.durability)}   # FULL survives a power cut, NORMAL a crash\n"
         f'signing_key = {_quoted(home.signing_key)}   # or "env:NAME"; PEM, Ed25519\n'
-        f"verifier_keys = {json.dumps(list(home.verifier_keys))}   # of all signing keys ever in use\n\n"
+        f'kek = {_quoted(home.kek)}   # wraps the keys; or "env:NAME", "kms:NAME:KEY"\n'
+        + ("" if home.keys is None else f"keys = {_quoted(home.keys)}   # the key store\n")
+        + f"verifier_keys = {json.dumps(list(home.verifier_keys))}   # of all signing keys ever in use\n\n"
         + _alerts_text(home)
         + "[formats]\n"
         + "".join(f"{name} = {number}\n" for name, number in numbers.items())
@@ -249,6 +268,8 @@ def open_home(folder: Path, *, older: bool = False) -> Home:
             durability=str(data.get("durability", "FULL")),
             signing_key=str(data.get("signing_key", OWN_KEY)),
             verifier_keys=tuple(map(str, data.get("verifier_keys", ()))),
+            kek=str(data.get("kek", OWN_KEK)),
+            keys=None if data.get("keys") is None else str(data["keys"]),
             **_alerts(path, data.get("alerts", {})),
         )
     except (KeyError, ValueError, TypeError) as exc:
@@ -318,9 +339,10 @@ def _check_format(path: Path, name: str, found: Any, ours: int, *, older: bool) 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Project:
-    """What answerable.toml (or [tool.answerable] in pyproject.toml) says. decisions: name -> target.
+    """What answerable.toml (or [tool.answerable] in pyproject.toml) says.
 
-    policies: the folder of its policies, or None for the home's own.
+    decisions: name -> target. policies: the folder of its policies, or None for the home's own. retention:
+    class -> seconds.
     """
 
     folder: Path
@@ -328,6 +350,7 @@ class Project:
     decisions: Mapping[str, str] = field(default_factory=dict)
     connections: Mapping[str, Any] = field(default_factory=dict)
     policies: Path | None = None
+    retention: Mapping[str, float] = field(default_factory=dict)
 
 
 def find_project(start: Path) -> Project | None:
@@ -379,6 +402,7 @@ def _project(folder: Path, path: Path, data: Mapping[str, Any]) -> Project:
         decisions=decisions,
         connections=connections,
         policies=None if policies is None else folder / policies,
+        retention=retention_times(data.get("retention", {}), where=str(path)),
     )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from answerable.casebook import Casebook, told
 from answerable.decisions.answer import NOTHING_USED, Usage
+from answerable.errors import HomeError
+from answerable.governance.vault import About
 from answerable.ledger.entry import Conflict, Entry, Stored, Unit, Write
 from answerable.spending import settle
 from answerable.state import spending
@@ -51,7 +53,11 @@ def _end(book: Casebook, case_id: bytes, opened: Stored | None, fence: Sequence[
     writes.append(Write(spending.RELEASE, {"of_case": case_id}))
     # One that is recorded already is only tidied away, so that it never keeps others from being ended.
     recorded = opened is None or book.ledger.get(case_id) is not None
-    entries = [] if opened is None or recorded else [_entry(book, case_id, opened, most)]
+    entries = []
+    if opened is not None and not recorded:
+        about = _about(book, opened)
+        entries = [_entry(book, case_id, opened, most, about)]
+        writes += book.vault.marks(case_id, about)
     try:
         book.journal.submit(Unit(entries, writes))
     except Conflict as exc:
@@ -61,12 +67,20 @@ def _end(book: Casebook, case_id: bytes, opened: Stored | None, fence: Sequence[
     return bool(entries)
 
 
-def _entry(book: Casebook, case_id: bytes, opened: Stored, most: Usage) -> Entry:
+def _about(book: Casebook, opened: Stored) -> About:
+    """Return whom the case is about; nobody if they were erased meanwhile, with all it held of them."""
+    try:
+        return book.vault.following(opened)
+    except HomeError:
+        return About(opened.entry.header["retention"])
+
+
+def _entry(book: Casebook, case_id: bytes, opened: Stored, most: Usage, about: About) -> Entry:
     detail = book.ledger.body(opened, "detail") or {}
     header = {
         **{name: opened.entry.header[name] for name in _FROM_OPENED},
         "id": case_id,
-        "at": detail["at"],
+        "at": detail.get("at") or opened.entry.header["at"],
         "kind": "decision",
         "status": "failed",
         "fault": "interrupted",
@@ -74,9 +88,9 @@ def _entry(book: Casebook, case_id: bytes, opened: Stored, most: Usage) -> Entry
         "tokens_in": most.tokens_in or None,
     }
     parts = {
-        "input": book.ledger.body(opened, "input"),
-        "reads": book.ledger.body(opened, "reads"),
+        "input": book.ledger.body(opened, "input") or None,
+        "reads": book.ledger.body(opened, "reads") or None,
         "output": told(reason=REASON),
         "detail": {"key": detail.get("key"), "principal": detail.get("principal")},
     }
-    return book.entry(header, {name: value for name, value in parts.items() if value is not None})
+    return book.entry(header, {name: value for name, value in parts.items() if value is not None}, about)

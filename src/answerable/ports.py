@@ -141,29 +141,82 @@ class DataKey:
     secret: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class KeptKey:
+    """A key as it is kept: wrapped, or destroyed where that is empty. retention, day: of a day key."""
+
+    id: bytes
+    wrapped: bytes = field(repr=False)
+    made: int  # microseconds since 1970
+    retention: str | None = None
+    day: int | None = None
+
+
 class KeyStore(Protocol):
-    """Holds data keys, wrapped, apart from the journal. A key that was shredded is gone for good."""
+    """Holds data keys, wrapped, apart from the journal. A key that was shredded is gone for good.
+
+    Making and getting raise HomeError where the key-encryption key is not at hand.
+    """
 
     def make(self, count: int) -> Sequence[DataKey]:
         """Make that many keys for subjects; they are durable when this returns."""
 
-    def of_day(self, retention: str, day: int) -> DataKey:
+    def of_day(self, retention: str, day: int) -> DataKey | None:
         """Return the key of a retention class and day (days since 1970), made at first use.
 
-        Raises Shredded if there was one and its time is over.
+        None if it was shredded: its time is over.
         """
+
+    def find_day(self, retention: str, day: int) -> DataKey | None:
+        """Return that key if there was one; its secret is empty if it was shredded. Nothing is made."""
 
     def get(self, key_id: bytes) -> DataKey | None:
         """Return a key; None if it was shredded or never made here."""
 
     def shred(self, key_ids: Sequence[bytes]) -> int:
-        """Destroy keys so that no file holds them any more; return how many there were."""
+        """Destroy keys so that no file holds them any more; return how many there were.
+
+        Raises LockedHome if a reader keeps their bytes in a file; then it is to be asked again.
+        """
 
     def days(self) -> Sequence[tuple[str, int, bytes]]:
         """Return (retention class, day, key id) of every day key that is there."""
 
+    def kept(self) -> Iterator[KeptKey]:
+        """Yield every key as it is kept, from one state of the store, for a copy."""
+
+    def put_back(self, keys: Sequence[KeptKey]) -> None:
+        """Add keys of a copy; those that are there already stay as they are."""
+
+    def rewrap(self, kek: "Kek") -> int:
+        """Wrap every key with another key-encryption key, the home's from then on; return how many."""
+
     def close(self) -> None:
         """Let go of the store."""
+
+
+class Kek(Protocol):
+    """The key-encryption key of a home."""
+
+    check: bytes  # 16 bytes that only this key gives for this home: a wrong one is found out by them
+    sealed: bytes  # the key as its KMS wrapped it; empty where it comes from a file or the environment
+
+    def wrap(self, key_id: bytes, secret: bytes) -> bytes:
+        """Return a data key encrypted and bound to its id."""
+
+    def unwrap(self, key_id: bytes, wrapped: bytes) -> bytes:
+        """Return the data key. Raises HomeError if it was wrapped with another key or for another id."""
+
+
+class Kms(Protocol):
+    """A service that encrypts keys with one that never leaves it. A factory of it is a plug-in of
+    the entry point group `answerable.kms`, called with what stands behind its name in home.toml."""
+
+    def wrap(self, secret: bytes) -> bytes:
+        """Return 32 bytes encrypted."""
+
+    def unwrap(self, wrapped: bytes) -> bytes:
+        """Return what `wrap` was given."""
 
 
 class Releases(Protocol):
@@ -171,13 +224,6 @@ class Releases(Protocol):
 
     def stage(self, decision: str) -> str:
         """Return "shadow", "advise", "live" or "stopped"."""
-
-
-class Protector(Protocol):
-    """Decides what of a case a decider may see."""
-
-    def view(self, case: Case[Any], decider: Decider) -> Case[Any]:
-        """Return the case as `decider` is cleared to see it."""
 
 
 class SourceReader(Protocol):

@@ -1,9 +1,5 @@
 """Null implementations: the steps of the road that have no rules yet let everything through."""
 
-from typing import Any
-
-from answerable.decisions.case import Case
-from answerable.decisions.decider import Decider
 from answerable.governance.access import Ask, Permit, RowPermit, Shape
 
 
@@ -28,11 +24,3 @@ class AlwaysLive:
     def stage(self, decision: str) -> str:
         """Return "live"."""
         return "live"
-
-
-class ShowAll:
-    """Protector without clearances: every decider sees the whole case."""
-
-    def view(self, case: Case[Any], decider: Decider) -> Case[Any]:
-        """Return the case as it is."""
-        return case

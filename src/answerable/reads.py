@@ -193,6 +193,10 @@ class CaseReads:
             self._drop(place, flight)
             raise
 
+    def kinds(self, source: Source[Any] | str) -> frozenset[str]:
+        """The kinds of personal data in a declared source."""
+        return self._declared(source).kinds
+
     # -- asking --------------------------------------------------------------------------------------
 
     def _flight(
@@ -255,6 +259,7 @@ class CaseReads:
             purpose=self._purpose,
             params=plain(dict(params)),
             columns=tuple(f.path for f in source.columns if f.path not in masked),
+            classes={f.path: f.classes for f in source.columns if f.classes and f.path not in masked},
             masked=masked,
         )
 

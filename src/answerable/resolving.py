@@ -12,6 +12,7 @@ from answerable.decisions.reading import problems
 from answerable.decisions.stored import comes_back
 from answerable.encoding import decode, plain
 from answerable.errors import UsageError
+from answerable.governance.vault import About
 from answerable.ledger.entry import Conflict, Unit, Write, text_id
 from answerable.state import cases
 
@@ -45,8 +46,10 @@ def resolve(
     header, parts = _ending(decision.name, case_id, data, principal, f"person:{principal.id}", reason)
     header["label"] = label
     if not _end(book, case_id, header, parts):
-        late = book.entry({**header, "kind": "opinion", "status": "late"}, parts)
-        book.journal.submit(Unit([late], [link(case_id, late.id, "opinion")]))
+        about = book.vault.following(stored)
+        late = book.entry({**header, "kind": "opinion", "status": "late"}, parts, about)
+        marks = book.vault.marks(late.id, about)
+        book.journal.submit(Unit([late], [*marks, link(case_id, late.id, "opinion")]))
     return book.outcome(case_id, decision)
 
 
@@ -112,10 +115,13 @@ def _end(
     fence: Sequence[Write] = (),
 ) -> bool:
     """Record the resolution if the case still waits; say whether it did."""
-    entry = book.entry(header, parts)
+    case = book.ledger.get(case_id)
+    about = About() if case is None else book.vault.following(case)
+    entry = book.entry(header, parts, about)
     wins = Write(cases.RESOLVE, {"of_case": case_id, "resolved_by": entry.id}, expect=1, clash=_RESOLVED)
+    marks = book.vault.marks(entry.id, about)
     try:
-        book.journal.submit(Unit([entry], [*fence, wins, link(case_id, entry.id, "resolution")]))
+        book.journal.submit(Unit([entry], [*fence, *marks, wins, link(case_id, entry.id, "resolution")]))
     except Conflict as exc:
         if exc.clash != _RESOLVED:  # the fence's: this worker has nothing more to say
             raise

@@ -69,7 +69,7 @@ async def reserve(book: Casebook, submit: Submit, account: Account, most: Usage)
         if budget.per == "case" and not _fits(budget, wanted):
             fault = _no_room(budget, account, spent=account.used, held=NOTHING_USED, wanted=most)
             return NoRoom(fault, may_come=False)
-    held = account.held
+    held, was = account.held, account.opened
     extra = NOTHING_USED
     if wanted.cost > held.cost or _tokens(wanted) > _tokens(held):
         tokens = max(0, _tokens(wanted) - _tokens(held))
@@ -81,8 +81,10 @@ async def reserve(book: Casebook, submit: Submit, account: Account, most: Usage)
     if first:
         entry = _opening(book, account)
         params = {"case_id": account.id, "entry_id": entry.id, "expires": expires}
+        marks = book.vault.marks(entry.id, book.about(account))
         unit = Unit(
-            [entry], [*holds, Write(spending.ADD_OPENED, params), link(account.id, entry.id, "opened")]
+            [entry],
+            [*holds, *marks, Write(spending.ADD_OPENED, params), link(account.id, entry.id, "opened")],
         )
         account.opened = entry.id  # before it is sure: a cancelled case must know that it may be open
     else:
@@ -95,7 +97,9 @@ async def reserve(book: Casebook, submit: Submit, account: Account, most: Usage)
         await submit(unit)
     except Conflict as conflict:  # the whole unit left nothing
         account.held, account.sure = held, not first
-        account.opened = None if first else account.opened
+        account.opened = was
+        if book.renew(account, conflict):
+            return await reserve(book, submit, account, most)
         if conflict.clash == _ENDED:
             raise CaseEnded from conflict
         if not conflict.clash.startswith(_BUDGET):
@@ -224,9 +228,18 @@ def _opening(book: Casebook, account: Account) -> Entry:
         "principal": principal_data(request.principal),
         "destinations": sorted({remote.destination for remote in remotes}),
         "classes": sorted({word for f in decision.input_fields for word in f.classes}),
+        "in_clear": _in_clear(account),
     }
     parts = {"input": account.body, "reads": plain(account.reads()), "detail": detail}
-    return book.entry(header, {n: v for n, v in parts.items() if v not in (None, [])})
+    return book.entry(header, {n: v for n, v in parts.items() if v not in (None, [])}, book.about(account))
+
+
+def _in_clear(account: Account) -> list[str]:
+    """Return the kinds of the case's personal data that a decider elsewhere may see as they are."""
+    private = account.private
+    kinds = frozenset[str]() if private is None else private.kinds
+    cleared = [d.clearance for d in account.decision.deciders if d.remote is not None]
+    return sorted(kinds if None in cleared else kinds & frozenset[str]().union(*(c for c in cleared if c)))
 
 
 def _place(account: Account, budget: Budget) -> tuple[str, str]:

@@ -35,6 +35,7 @@ def record_truth(
     if not values:
         raise UsageError("a truth names no field", next_step=f"give one of {', '.join(sorted(fields))}")
     told = {name: _value(decision, fields, name, value) for name, value in values.items()}
+    about = book.vault.following(stored)
     entry = book.entry(
         {
             "kind": "truth",
@@ -47,8 +48,9 @@ def record_truth(
             "principal": principal["id"],
         },
         {"detail": {"fields": told, "source": source, "principal": principal}},
+        about,
     )
-    book.journal.submit(Unit([entry], [link(case_id, entry.id, "truth")]))
+    book.journal.submit(Unit([entry], [*book.vault.marks(entry.id, about), link(case_id, entry.id, "truth")]))
     return entry.id
 
 

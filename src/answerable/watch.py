@@ -122,6 +122,7 @@ class Watch:
 
     async def _tell(self, account: Account, alert: Alert) -> None:
         with suppress(Exception):  # the boundary: what cannot be told must not spoil the case it is about
+            alert = replace(alert, what=account.concealed(alert.what))
             if await raise_alert(self.book, self.submit, alert, record=account.id, home=self.home):
                 self.counters.add("answerable_alerts_total", category=alert.category or "other")
 

@@ -8,8 +8,10 @@ from answerable.casebook import Casebook
 from answerable.encoding import decode, timestamp
 from answerable.errors import AnswerableError, HomeError, UsageError, did_you_mean
 from answerable.failures.messages import for_operator, for_person
+from answerable.governance.protection import Protected, recorded
 from answerable.ledger.entry import Stored, text_id
 from answerable.ledger.story import READERS, Reader, summary, tell
+from answerable.ports import Detector
 from answerable.state import cases
 
 
@@ -48,8 +50,55 @@ __all__ = ["READERS", "Why", "gather"]
 _TELLING = ("alert", "breaker", "opened")  # linked entries whose detail belongs to the story
 
 
-def gather(book: Casebook, case_id: bytes) -> Why:
-    """Return the why of a record. Raises HomeError if this home has none with that id."""
+def _ended(
+    header: Mapping[str, Any],
+    told: Mapping[str, Any],
+    answered: Callable[[Any], Any],
+    resolution: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return how the case stands now: as it was recorded, or as a person or the clock ended it."""
+    if resolution is not None:
+        return {
+            "output": answered(resolution["output"]),
+            "reasons": [resolution["reason"]],
+            "status": "answered",
+            "fault": None,
+            "decider": resolution["by"],
+            "confidence": None,
+            "degraded": resolution["degraded"],
+        }
+    return {
+        "output": answered(told.get("output")),
+        "reasons": told.get("reasons") or [],
+        "status": header["status"],
+        "fault": header["fault"],
+        "decider": header["made_by"],
+        "confidence": header["confidence"],
+        "degraded": header["degraded"],
+    }
+
+
+_SENT = ("destinations", "classes", "in_clear")  # of what left this machine
+# What stands in a why beside the values themselves: our own words, ids and times.
+_OURS = (
+    "definition",
+    "versions",
+    "proof",
+    "record_id",
+    "at",
+    "principal",
+    "permit",
+    "decision",
+    "stage",
+    *_SENT,
+)
+
+
+def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
+    """Return the why of a record. Raises HomeError if this home has none with that id.
+
+    detector: everything personal is shown as a pseudonym; None: in clear, which is a reveal.
+    """
     stored = book.ledger.get(case_id)
     if stored is None or stored.entry.header["kind"] != "decision":
         raise HomeError(
@@ -78,23 +127,16 @@ def gather(book: Casebook, case_id: bytes) -> Why:
         "reads": part("reads") or [],
         "attempts": attempts,
         "checks": [a for a in attempts if a.get("fault") == "check"],
-        "output": answered(resolution["output"] if resolution else told.get("output")),
+        **_ended(header, told, answered, resolution),
         "proposal": answered(told.get("proposal")),
-        "reasons": [resolution["reason"]] if resolution else told.get("reasons") or [],
-        "status": "answered" if resolution else header["status"],
         "reason": told.get("reason", ""),
-        "fault": None if resolution else header["fault"],
-        "decider": resolution["by"] if resolution else header["made_by"],
-        "confidence": None if resolution else header["confidence"],
-        "degraded": resolution["degraded"] if resolution else header["degraded"],
         "due": timestamp(told["due"]) if told.get("due") else None,
         "latency_us": header["latency_us"],
         "cost": header["cost"],
         "currency": header["currency"],
         "tokens": {"in": header["tokens_in"] or 0, "out": header["tokens_out"] or 0},
         "model": header["model"],
-        "destinations": left.get("destinations", []),
-        "classes": left.get("classes", []),
+        **{name: left.get(name, []) for name in _SENT},
         "stage": header["stage"],
         "effects": [],
         "redone": _redone(book, header),
@@ -103,9 +145,37 @@ def gather(book: Casebook, case_id: bytes) -> Why:
         "definition": definition,
         "proof": _proof(book, stored),
     }
+    if detector is not None:
+        data = _concealed(data, definition, detail.get("personal", {}), detector)
     data["summary"] = summary(data)
     data["messages"] = {"person": for_person(data), "operator": for_operator(data)}
     return Why(data)
+
+
+def _concealed(
+    data: Mapping[str, Any], definition: Mapping[str, Any], personal: Mapping[str, Any], detector: Detector
+) -> dict[str, Any]:
+    """Return a why with pseudonyms for what is personal, by the classes that its record keeps of it."""
+    answers = {name: data[name] for name in ("output", "proposal")}
+    declared = _places(definition.get("output", ()))
+    places = {f"input.{path}": words for path, words in personal.get("classes", {}).items()}
+    places |= {f"{name}.{path}": words for name in answers for path, words in declared.items()}
+    protected = Protected(recorded({"input": data["input"], **answers}, places), detector)
+    rest = {name: value for name, value in data.items() if name not in (*_OURS, "input", *answers)}
+    return {**data, **protected.concealed(rest), **protected.view()}
+
+
+def _places(fields: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the paths and classes that a definition says of its fields."""
+    places: dict[str, list[str]] = {}
+    for field in fields:
+        path = str(field["path"])
+        for where in (path, f"{path}[]", f"{path}{{}}"):
+            if field["classes"]:
+                places[where] = list(field["classes"])
+            for inner, words in _places(field["fields"]).items():
+                places[f"{where}{inner.removeprefix(path)}"] = words
+    return places
 
 
 def _asked(header: Mapping[str, Any], detail: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,7 +255,7 @@ def _later(book: Casebook, case_id: bytes) -> dict[str, Any]:
             told = {n: header[n] for n in ("status", "fault", "model") if header[n] is not None}
             detail = (book.ledger.body(stored, "detail") or {}) if kind in _TELLING else {}
             if kind == "opened":  # the rest of it stands in the case itself
-                detail = {name: detail.get(name, []) for name in ("destinations", "classes")}
+                detail = {name: detail.get(name, []) for name in _SENT}
             links.append(
                 {"kind": kind, "at": at, "record_id": text_id(child), **told}
                 | ({"detail": detail} if detail else {})

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,32 +31,25 @@ from answerable.errors import (
     HomeError,
     InputError,
     UsageError,
-    did_you_mean,
 )
 from answerable.finding import find_case, find_readable, readable_lines
+from answerable.governance.detectors import open_detector
+from answerable.governance.vault import Vault
 from answerable.home import (
     CREATE_LOCK,
-    HOME_FILE,
     HOME_VARIABLE,
-    OWN_KEY,
-    Home,
     choose_home,
-    create_home,
     may_become_home,
-    open_home,
-    unmake_home,
-    write_home,
 )
 from answerable.ledger.entry import Filter, Unit, readable, text_id
-from answerable.ledger.keys import FileSigner, Lookup, Withheld, absent, load_signer
 from answerable.ledger.ledger import Ledger
 from answerable.ledger.note import VerifierKey
-from answerable.ledger.turns import Turn
 from answerable.ledger.where import compile_where
 from answerable.limits import Limits
+from answerable.opening import load_lookup, open_or_make
 from answerable.permits import Guard, open_policies, resource_of, shapes_of
-from answerable.ports import Caller, Clock, Journal, JournalAddress, PolicyEngine
-from answerable.ports_null import AllowAll, AlwaysLive, ShowAll
+from answerable.ports import Caller, Clock, Detector, Journal, PolicyEngine
+from answerable.ports_null import AllowAll, AlwaysLive
 from answerable.reads import Sources
 from answerable.resolving import resolve
 from answerable.road import Road, travel
@@ -84,8 +76,10 @@ class Workspace:
 
     home: a folder (opened, or made if it is new), "memory:" for one that ends with this object, or None
     for the project's. For a new home: journal, "sqlite:journal.db", a PostgreSQL URL or "env:NAME" of one;
-    signing_key, "file:PATH" or "env:NAME" of your own Ed25519 key (PEM). dev: a decision may change under
-    its version. Raises HomeError if the home cannot be used.
+    signing_key, "file:PATH" or "env:NAME" of your own Ed25519 key (PEM); kek, the same of your own
+    key-encryption key (64 hexadecimal digits), or "kms:NAME:KEY". detector: of personal values in texts; the
+    built-in one by default. dev: a decision may change under its version. Raises HomeError if the home cannot
+    be used.
     """
 
     def __init__(
@@ -94,6 +88,8 @@ class Workspace:
         *,
         journal: str | None = None,
         signing_key: str | None = None,
+        kek: str | None = None,
+        detector: Detector | None = None,
         dev: bool = False,
     ) -> None:
         self._pid, self._closed = os.getpid(), False
@@ -105,22 +101,26 @@ class Workspace:
             folder = choose_home(home, os.environ, Path.cwd())
             if home is None and os.environ.get(HOME_VARIABLE):
                 _refuse_new(folder)
-        self.home, self._journal, signer = _open(folder, journal, signing_key)
+        self.home, self._journal, signer, self._keys = open_or_make(folder, journal, signing_key, kek)
+        lookup = load_lookup(self.home)
+        vault = Vault(self._keys, self._journal, lookup)
         self.ledger = Ledger(
             self._journal,
             folder=self.home.folder,
             signer=signer,
             keys=[VerifierKey.parse(key) for key in self.home.verifier_keys],
             home_id=self.home.id,
+            opener=vault.open,
         )
         self._pool = DaemonPool()
         self._blocking, self._awaiting = BlockingCaller(self._pool), AwaitingCaller(self._pool)
-        clock, ids = SystemClock(), Uuid7()
-        self.clock = clock
+        self.clock, ids = (clock := SystemClock()), Uuid7()
+        self.detector = detector or open_detector()
         self.book = Casebook(
             journal=self._journal,
             ledger=self.ledger,
-            lookup=_lookup(self.home),
+            lookup=lookup,
+            vault=vault,
             clock=clock,
             ids=ids,
             dev=dev,
@@ -130,7 +130,7 @@ class Workspace:
         self.policies = AllowAll() if self._temporary else self._policies(clock)
         self._guard = Guard(policies=self.policies, book=self.book)
         recall_alerts(self.book)  # so that what another process raised can be seen to be over
-        # Releases and clearances have no rules yet: these let everything through.
+        # Releases have no rules yet: these let everything through.
         self._road = Road(
             book=self.book,
             chain=self._chain(self._submit, self._blocking),
@@ -138,8 +138,8 @@ class Workspace:
             ids=ids,
             policies=self.policies,
             releases=AlwaysLive(),
-            protector=ShowAll(),
             sources=Sources(),
+            detector=self.detector,
         )
         self._aroad = replace(self._road, chain=self._chain(self._journal.enqueue, self._awaiting))
 
@@ -377,10 +377,14 @@ class Workspace:
         decision: str | None = None,
         principal: str | Principal = LOCAL,
     ) -> Why:
-        """Return why a case came out as it did. record: an id or "last"; or the key of the case."""
+        """Return why a case came out as it did, with pseudonyms for what is personal.
+
+        record: an id or "last"; or the key of the case.
+        """
         self._check_alive()
         who, folder = principal_of(principal), self.home.folder
-        return gather(self.book, find_readable(self._guard, folder, who, record, decision=decision, key=key))
+        found = find_readable(self._guard, folder, who, record, decision=decision, key=key)
+        return gather(self.book, found, self.detector)
 
     def records(
         self,
@@ -447,6 +451,7 @@ class Workspace:
         self._road.sources.close()
         self.ledger.close()
         self._journal.close()
+        self._keys.close()
         if self._temporary is not None:
             self._temporary()
 
@@ -496,86 +501,3 @@ def _refuse_new(folder: Path) -> None:
             f"{HOME_VARIABLE} names {folder}, where there is no home",
             next_step="correct it; a new home is made where it is named: Workspace(folder)",
         )
-
-
-def _open(
-    folder: Path, journal: str | None, signing_key: str | None
-) -> tuple[Home, Journal, FileSigner | Withheld]:
-    """Open the home, or make it where the folder is new or empty; one process makes it, the others wait."""
-    if not may_become_home(folder):
-        home = open_home(folder)
-        if journal is not None and journal != home.journal:
-            raise HomeError(
-                f"the home {folder} has its journal elsewhere",
-                next_step="leave out journal=, or name a new home",
-            )
-        return home, *_connect(home, create=False)
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        turn = Turn(folder / CREATE_LOCK)
-    except OSError as exc:
-        raise HomeError(
-            f"the home {folder} cannot be made: {exc.strerror or exc}",
-            next_step="name a folder you can write to",
-        ) from exc
-    try:
-        with turn:
-            if (folder / HOME_FILE).exists():
-                home = open_home(folder)
-                return home, *_connect(home, create=False)
-            home = create_home(
-                folder, journal=journal or "sqlite:journal.db", signing_key=signing_key or OWN_KEY
-            )
-            try:
-                signer = load_signer(home.origin, home.signing_key, home.folder, os.environ)
-                home = replace(home, verifier_keys=(signer.verifier.format(),))
-                opened = _connect(home, create=True)
-                write_home(home)
-            except BaseException:
-                unmake_home(home)
-                raise
-            return home, *opened
-    except TimeoutError as exc:
-        raise HomeError(f"the home cannot be made: {exc}", next_step="wait for it or end it") from exc
-    finally:
-        turn.close()
-
-
-def _connect(home: Home, *, create: bool) -> tuple[Journal, FileSigner | Withheld]:
-    signer = _signer(home)
-    url = home.journal_url(os.environ)
-    scheme = url.partition(":")[0].partition("+")[0]
-    doors = {door.name: door for door in entry_points(group="answerable.journal")}
-    if scheme not in doors:
-        raise HomeError(f"no journal is known for {scheme!r}", next_step=did_you_mean(scheme, doors))
-    address = JournalAddress(
-        url=url, folder=home.folder, home=home.id, durability=home.durability, create=create
-    )
-    opened: Journal = doors[scheme].load()(address, signer)
-    return opened, signer
-
-
-def _signer(home: Home) -> FileSigner | Withheld:
-    """Return the home's signer; without its key the home can still be read and verified."""
-    try:
-        signer = load_signer(home.origin, home.signing_key, home.folder, os.environ)
-    except HomeError as exc:
-        if home.verifier_keys and absent(exc):
-            return Withheld(home.origin, exc)
-        raise
-    key = signer.verifier.format()
-    if home.verifier_keys and key not in home.verifier_keys:
-        raise HomeError(
-            f"the signing key {home.signing_key} is not one of this home's",
-            next_step=f"put the right key back; to change keys, add {key!r} to verifier_keys in {HOME_FILE}",
-        )
-    return signer
-
-
-def _lookup(home: Home) -> Lookup | Withheld:
-    try:
-        return Lookup.load(home.lookup_key)
-    except HomeError as exc:
-        if home.verifier_keys and absent(exc):
-            return Withheld(home.origin, exc)
-        raise

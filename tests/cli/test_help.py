@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,6 +45,7 @@ def test_the_commands_are_those_that_the_design_names() -> None:
         "ledger verify",
         "new",
         "records",
+        "redact",
         "resolve",
         "restore",
         "truth import",
@@ -81,19 +81,15 @@ def test_the_help_of_a_command_can_be_shown(cli: Any, name: str) -> None:
     assert "Example" in ran.out
 
 
-def test_help_starts_quickly_and_loads_nothing_heavy() -> None:
-    """The first help comes within 0.4 s on a quiet machine; databases and models load when they are used."""
-    heavy = "{'sqlalchemy', 'pyarrow', 'duckdb', 'numpy', 'sklearn', 'cryptography'}"
+def test_help_loads_nothing_heavy() -> None:
+    """Databases, models and keys load when they are used; `benchmarks/overhead.py` times the first help."""
+    heavy = "{'sqlalchemy', 'pyarrow', 'duckdb', 'numpy', 'sklearn', 'cryptography', 'cedarpy', 're2'}"
     start_up = "import sys; from answerable.cli.app import main; main(['--help'])"
     code = f"{start_up}; print({heavy} & set(sys.modules))"
-    took = []
-    for _ in range(3):
-        start = time.monotonic()
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        took.append(time.monotonic() - start)
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.endswith("set()\n")
-    assert min(took) < 1.2  # thrice the promise: tests share their machine
 
 
 @pytest.mark.parametrize("name", ["", "ledger", *sorted(COMMANDS)])

@@ -56,7 +56,7 @@ def test_check_tells_what_calls_may_cost_and_what_stops_them(cli: Any) -> None:
     told = dict(line.strip().split(None, 1) for line in cli("check", "paying.py:paying").out.splitlines())
 
     assert told["acme"] == (
-        "at most 4 s a call; sends data to api.acme.example (provider acme, model m-1); a call costs at most "
+        "sees in clear: nothing personal; at most 4 s a call; sends data to api.acme.example (provider acme, model m-1); a call costs at most "
         "0.02 USD and 4,500 tokens; at most 8 calls at once and 2.5 a second in a process, 50 more may wait; "
         "paused for 30 s once 3 calls and 50% of those in 60 s failed or took 2 s"
     )

@@ -12,13 +12,13 @@ from answerable.ledger.entry import Conflict, Statement, Unit, Write
 from answerable.ledger.journal_memory import MemoryJournal
 from answerable.ledger.journal_postgres import PostgresJournal
 from answerable.ledger.journal_sql import SqlJournal
-from answerable.state import alerts, breakers, cases, roles, segments, spending
+from answerable.state import alerts, breakers, cases, roles, segments, spending, subjects
 from answerable.state.statements import Compiler
 from journals import HOME, TestSigner
 
 STATEMENTS = [
     value
-    for module in (alerts, breakers, cases, roles, segments, spending)
+    for module in (alerts, breakers, cases, roles, segments, spending, subjects)
     for value in vars(module).values()
     if isinstance(value, Statement)
 ]

@@ -7,6 +7,7 @@ from typing import Any
 from answerable.decisions.answer import Usage
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
+from answerable.decisions.fields import unclassified_fields
 from answerable.decisions.manifest import digest, manifest
 from answerable.encoding import MICRO, seconds
 from answerable.failures.budget import Budget
@@ -36,7 +37,7 @@ def describe(decision: Decision[Any, Any]) -> dict[str, Any]:
 
 def unclassified(decision: Decision[Any, Any]) -> list[str]:
     """Return the input fields of free form that nobody classified: they may hold personal data."""
-    return [f.path for f in decision.input_fields if f.kind in ("text", "record", "set") and not f.classes]
+    return list(unclassified_fields(decision.input_fields))
 
 
 def in_words(decision: Decision[Any, Any]) -> dict[str, str]:
@@ -111,6 +112,8 @@ def _told_of(decider: Decider, currency: str) -> Iterator[str]:
         told = dict(decider.settings)
         yield f"the queue {told['queue']} has {told['within']:g} s"
         yield "then its declared answer stands" if told["then"] is not None else "then the case stays open"
+    if decider.clearance is not None:
+        yield f"sees in clear: {', '.join(sorted(decider.clearance)) or 'nothing personal'}"
     if decider.inline:
         return
     yield (

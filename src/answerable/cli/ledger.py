@@ -91,6 +91,7 @@ def _show(report: "Report") -> None:
             "verified": "yes" if report.ok else "NO",
             "entries": f"{report.entries:,}, of which {report.journal_tail:,} are in the journal",
             "segments": f"{report.segments:,}",
+            "taken out": _taken_out(report),
             "trust": f"{report.trust}: {_TRUST[report.trust]}",
             "signed head": "none" if size is None else f"{size:,} entries, root {root}",
             "signed by": ", ".join(map(str, report.checkpoint.get("signed_by") or ())) or "nobody we know",
@@ -98,6 +99,13 @@ def _show(report: "Report") -> None:
     )
     for problem in report.problems:
         say_line(f"PROBLEM in {problem.where}: {problem.what}")
+
+
+def _taken_out(report: "Report") -> str:
+    """Return what is not there any more, and whether the log says so."""
+    parts = counted(report.dropped, "part", "parts")
+    text = f"{parts} dropped, {counted(report.pruned, 'entry', 'entries')} pruned, as the log says"
+    return f"{text}; {report.unexplained:,} more without a word" if report.unexplained else text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,14 +1,14 @@
 """One input put to a decision, and who asks."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, overload
 
 from pydantic import BaseModel
 
 from answerable.encoding import plain
-from answerable.errors import UsageError
+from answerable.errors import Denied, UsageError
 from answerable.failures.fault import Fault
 from answerable.governance.read import Read, Reader
 from answerable.governance.source import Source
@@ -44,11 +44,55 @@ class Principal:
             raise UsageError(f"roles is {self.roles!r}", next_step='give a tuple such as ("reviewer",)')
 
 
+class Veil(Protocol):
+    """What stands between a case and a decider that is not cleared to see everything in it."""
+
+    @property
+    def real(self) -> Any:
+        """The input."""
+
+    @property
+    def clearance(self) -> frozenset[str] | None:
+        """The kinds of personal data that the decider may see; None: everything."""
+
+    def learn(self, values: Iterable[tuple[str, str]]) -> None:
+        """Conceal these personal values too, (kind, value) each, such as what was read."""
+
+    def view(self) -> Any:
+        """Return the input as plain data, personal values as pseudonyms or left out."""
+
+    def restored(self, data: Any) -> Any:
+        """Return plain data with every pseudonym replaced by its value."""
+
+    def concealed(self, data: Any) -> Any:
+        """Return plain data, or text, with every personal value replaced by its pseudonym."""
+
+
+class Hidden:
+    """Stands where an input is that its decider may not see; every use of it says so."""
+
+    __slots__ = ("_decider",)
+
+    def __init__(self, decider: str) -> None:
+        self._decider = decider
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise Denied(
+            f"{self._decider} is not cleared for personal data, so it has no case.input",
+            next_step="use case.view(), where pseudonyms stand for it, or declare what it may see: "
+            'clearance=["email"]',
+        )
+
+    def __repr__(self) -> str:
+        return f"<hidden from {self._decider}>"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case(Generic[T]):
     """What a decider gets.
 
-    input: validated, real values. answered: fields that earlier deciders settled. faults: what went wrong
+    input: validated, real values; Hidden where it is not cleared for them. veil: None where it is cleared
+    for everything. answered: fields that earlier deciders settled. faults: what went wrong
     in the earlier calls of this same attempt, so that a decider can repair, cut or ask for more.
     `remaining` is the time left in seconds, read from the case's one deadline.
     """
@@ -64,6 +108,7 @@ class Case(Generic[T]):
     answered: Mapping[str, Any] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     reader: Reader | None = field(default=None, repr=False, compare=False)
+    veil: Veil | None = None
 
     @property
     def remaining(self) -> float:
@@ -71,8 +116,19 @@ class Case(Generic[T]):
         return max(0.0, self.deadline - self.clock())
 
     def view(self) -> Any:
-        """Return the input as what leaves the process gets it: plain JSON data."""
-        return plain(self.input)
+        """Return the input as its decider may see it: plain JSON data, with pseudonyms for the rest."""
+        return plain(self.input) if self.veil is None else self.veil.view()
+
+    def restored(self, data: Any) -> Any:
+        """Return what a decider made of its view with the real values in it: the caller's own output."""
+        return data if self.veil is None else self.veil.restored(data)
+
+    def concealed(self, data: Any) -> Any:
+        """Return plain data or text as the case's decider may see it, such as the result of a tool."""
+        if self.veil is None:
+            return data
+        self.veil.learn(pair for read in self.reads for pair in read.personal)
+        return self.veil.concealed(data)
 
     @property
     def reads(self) -> tuple[Read, ...]:
@@ -120,5 +176,14 @@ class Case(Generic[T]):
             raise UsageError(
                 f"{self.decision} reads {name!r}, which it does not declare",
                 next_step="add it to the decision: reads=[...]",
+            )
+        hidden = (
+            frozenset() if self.veil is None else self.reader.kinds(source) - (self.veil.clearance or set())
+        )
+        if hidden:
+            raise Denied(
+                f"it is not cleared for all that the source holds: {', '.join(sorted(hidden))}",
+                next_step="read it in a decider or a tool that runs here, or declare what it may see: "
+                'clearance=["email"]',
             )
         return self.reader

@@ -46,7 +46,8 @@ class Decider:
     microseconds and runs on the caller's thread; others run where they can be abandoned at `timeout`
     (seconds for one call; None: the case's deadline). digest: what its version stands for, hex. reason:
     what an answer without reasons of its own gets. remote: whom it calls, if it leaves this machine. bind:
-    checks it against its decision, and may return itself made ready for that one.
+    checks it against its decision, and may return itself made ready for that one. clearance: the kinds of
+    personal data that it may see ("email", "free-text", "subject"); None: all that the case has.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Decider:
     remote: Remote | None = None
     bind: Binding | None = None
     settings: tuple[tuple[str, Any], ...] = ()
+    clearance: frozenset[str] | None = None
 
     @property
     def made_by(self) -> str:

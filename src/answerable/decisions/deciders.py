@@ -5,7 +5,7 @@ import hashlib
 import inspect
 import io
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ def rule(
     table: str | Path | None = None,
     name: str | None = None,
     version: str | None = None,
+    clearance: Iterable[str] | None = None,
 ) -> Decider:
     """Return a decider that costs microseconds and runs inline: its answers are asserted, not measured.
 
@@ -36,7 +37,8 @@ def rule(
     dialect) that gives `field`; or field -> expression for several. NULL abstains. table: instead, the
     path of a decision table (CSV): a column per input field holds a condition, `answer.FIELD` columns
     hold the answer, `reason` why; the first row whose conditions all hold wins. version: defaults to
-    the start of the digest of the source. A rule is not interrupted: put slow code in a `model`.
+    the start of the digest of the source. A rule is not interrupted: put slow code in a `model`. clearance:
+    the kinds of personal data that it may see, such as ["email"]; None: all.
     """
     if (what is None) == (table is None):
         raise UsageError("a rule needs one of a function, an expression or a table", next_step="give one")
@@ -66,7 +68,24 @@ def rule(
         inline=True,
         reason=_first_line(what) if callable(what) else "",
         bind=getattr(run, "bind", None),
+        clearance=cleared_for(clearance),
     )
+
+
+def cleared_for(kinds: Iterable[str] | None, *, remote: bool = False) -> frozenset[str] | None:
+    """Return the clearance that is declared so; None, all, for what stays here and declares nothing.
+
+    kinds: "all" or a list of kinds. Raises UsageError for anything else.
+    """
+    if kinds is None or kinds == "all":
+        return frozenset() if remote and kinds is None else None
+    told = [kinds] if isinstance(kinds, str) else list(kinds)
+    for kind in told:
+        if not isinstance(kind, str) or isinstance(kinds, str):
+            raise UsageError(
+                f"the clearance is {kinds!r}", next_step='give a list of kinds such as ["email"], or "all"'
+            )
+    return frozenset(told)
 
 
 def model(
@@ -78,6 +97,7 @@ def model(
     name: str | None = None,
     timeout: float | str | timedelta | None = None,
     remote: Remote | None = None,
+    clearance: Iterable[str] | None = None,
 ) -> Decider:
     """Return a decider around one callable, or around one scikit-learn-like estimator a field.
 
@@ -87,7 +107,9 @@ def model(
     only then is the value of least expected cost chosen over the most likely one. timeout: seconds or
     "4s"; it is abandoned then, and in any case at the deadline. remote: whom the callable calls, if it
     leaves this machine: then budgets, limits and a circuit breaker stand before each call. The first line
-    of a function's docstring is the reason of answers that give none. Raises UsageError for another type.
+    of a function's docstring is the reason of answers that give none. clearance: the kinds of personal data
+    that it may see, such as ["email"], or "all"; by default all where it stays on this machine, and none
+    where it leaves it: it then asks case.view(). Raises UsageError for another type.
     """
     if remote is not None and not isinstance(remote, Remote):
         raise UsageError(
@@ -119,6 +141,7 @@ def model(
         remote=remote,
         bind=getattr(run, "bind", None),
         settings=(("calibration", calibration),),
+        clearance=cleared_for(clearance, remote=remote is not None),
     )
 
 

@@ -39,8 +39,9 @@ class Decision(Generic[I, O]):
     measured probability gets: "review" (the next decider, then a person), "accept", or "sample:RATE" (that
     share is treated as "review"). keep_key: how long a key returns its recorded outcome. budgets: what paid
     deciders may spend. faults: rows of the action table that differ here. reads: the sources that
-    `case.read` may be asked for. Raises UsageError at construction
-    for everything that names a field or value which does not exist, with what was probably meant.
+    `case.read` may be asked for. retention: the class, one word, that says how long what is recorded can be
+    opened. Raises UsageError at construction for everything that names a field or value which does not
+    exist, with what was probably meant.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Decision(Generic[I, O]):
     budgets: Sequence[Budget] = ()
     faults: Mapping[str, Action | Mapping[str, Any]] = field(default_factory=dict)
     reads: Sequence[Source[Any]] = ()
+    retention: str = "standard"
 
     def __post_init__(self) -> None:
         self._check_words()
@@ -276,6 +278,7 @@ class Decision(Generic[I, O]):
                 raise UsageError(f"{self.name}: {what} is {text!r}", next_step=step)
         word(self.version, what=f"{self.name}: version")
         word(self.purpose, what=f"{self.name}: purpose")
+        word(self.retention, what=f"{self.name}: retention")
         assert self.deadline_s and self.keep_key_us  # both raise for what is no duration
         if self.unmeasured not in ("review", "accept") and not _SAMPLE.fullmatch(str(self.unmeasured)):
             raise UsageError(

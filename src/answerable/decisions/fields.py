@@ -5,7 +5,7 @@ A model's description is our own and stable, so that a definition's digest does 
 
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -77,6 +77,23 @@ def _field(path: str, info: FieldInfo, extra: tuple[Mark | Personal, ...], seen:
         classes=tuple(sorted(m.word for m in marks)),
         fields=tuple(f for model in nested for f in fields_of(model, path=f"{path}.", _seen=seen)),
     )
+
+
+_CLASSIFIES = ("Personal", "Sensitive", "Subject", "Public")
+
+
+def unclassified_fields(fields: Sequence[Field]) -> Iterator[str]:
+    """Yield the paths of free-form fields of which nobody said whether they are personal, at any depth.
+
+    A key alone is an identifier of the outside world, not of a person.
+    """
+    for field in fields:
+        if not {word.partition(":")[0] for word in field.classes}.isdisjoint(_CLASSIFIES):
+            continue
+        if field.fields:
+            yield from unclassified_fields(field.fields)
+        elif field.kind in ("text", "record", "set"):
+            yield field.path
 
 
 def _inner_metadata(annotation: Any) -> Iterator[Any]:

@@ -52,6 +52,8 @@ def manifest(decision: Decision[Any, Any]) -> dict[str, Any]:
         described["reads"] = [
             {**source_data(source), "row": [_field(f) for f in source.columns]} for source in decision.reads
         ]
+    if decision.retention != "standard":  # as above
+        described["retention"] = decision.retention
     return described
 
 
@@ -73,7 +75,7 @@ def _field(field: Field) -> dict[str, Any]:
 
 
 def _decider(decider: Decider) -> dict[str, Any]:
-    described = {
+    described: dict[str, Any] = {
         "name": decider.name,
         "kind": decider.kind,
         "version": decider.version,
@@ -84,6 +86,8 @@ def _decider(decider: Decider) -> dict[str, Any]:
     if decider.remote is not None:
         names = ("provider", "model", "destination")
         described["remote"] = {name: getattr(decider.remote, name) for name in names}
+    if decider.clearance is not None:
+        described["clearance"] = sorted(decider.clearance)
     return described
 
 

@@ -5,6 +5,7 @@ Validation messages are ours (path and rule) and never hold the value: it may be
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from inspect import iscoroutine
@@ -63,6 +64,22 @@ def own_copy(given: BaseModel) -> Any:
         raise InputError(
             f"input: copying it raised {type(exc).__name__}", next_step="give a mapping of its fields"
         ) from exc
+
+
+def subjects_of(decision: Decision[Any, Any], given: Any) -> tuple[str, ...]:
+    """Return the persons that an input names in fields marked Subject, as text; none where it cannot be read.
+
+    given: the input, or what was given for one and is none.
+    """
+    found: list[str] = []
+    for field in decision.input_fields:
+        if "Subject" not in field.classes:
+            continue
+        with suppress(Exception):  # user code: what is no input may raise anything
+            value = given[field.path] if isinstance(given, Mapping) else getattr(given, field.path)
+            several = isinstance(value, list | tuple | set | frozenset)
+            found += [str(plain(one)) for one in (value if several else [value]) if one is not None]
+    return tuple(dict.fromkeys(found))
 
 
 def problems(error: ValidationError, model: type[BaseModel]) -> str:

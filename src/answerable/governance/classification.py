@@ -74,6 +74,7 @@ class Sensitive(Personal):
     name: ClassVar[str] = "Sensitive"
 
 
+_NONE: Mapping[str, tuple[Mark | Personal, ...]] = {}
 _classified: dict[type[BaseModel], Mapping[str, tuple[Mark | Personal, ...]]] = {}
 
 
@@ -92,4 +93,4 @@ def classify(
 
 def classified(model: type[BaseModel]) -> Mapping[str, tuple[Mark | Personal, ...]]:
     """Return the marks that `classify` put on a model: field name -> marks."""
-    return _classified.get(model, {})
+    return _classified.get(model, _NONE)

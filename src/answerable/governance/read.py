@@ -1,19 +1,19 @@
 """A Read: what one governed read of one case gave, under which rule, and from which rows it came."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from answerable.governance.rows import EVERY, Rows
-from answerable.governance.source import Source
+from answerable.governance.source import Source, kind_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Read:
     """One read as a record tells it. rows: the values as given, a mapping of column -> value each.
 
-    result: "read", "denied", "failed", or "unfinished" when the case ended first. keys: of each row, in
+    classes: column -> how it is classified. result: "read", "denied", "failed", or "unfinished" when the case ended first. keys: of each row, in
     order, the values of its Key columns. subjects: the persons in it. filter: the policy's condition on rows;
     "" for none. policies: ids of those that decided; policy: hex of the set. quarantined: rows that broke the
     contract; broken: some of them, by place or key, with the rule. cut: there were more rows than the limit.
@@ -27,6 +27,7 @@ class Read:
     reason: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     masked: tuple[str, ...] = ()
     filter: str = ""
     policies: tuple[str, ...] = ()
@@ -40,6 +41,15 @@ class Read:
     as_of: str | None = None
     stale: bool = False
     latency_us: int = 0
+
+    @property
+    def personal(self) -> Iterator[tuple[str, str]]:
+        """The personal values in it, each with its kind; free text is none."""
+        for name, words in self.classes.items():
+            kind = next((k for k in map(kind_of, words) if k not in (None, "free-text")), None)
+            values = (row.get(name) for row in self.rows)
+            if kind is not None:
+                yield from ((kind, str(value)) for value in values if isinstance(value, str | int | float))
 
     def data(self) -> dict[str, Any]:
         """Return it as data to encode, without what is empty; how many rows came is always told."""
@@ -89,6 +99,9 @@ class Reader(Protocol):
     @property
     def made(self) -> tuple[Read, ...]:
         """The reads so far."""
+
+    def kinds(self, source: Source[Any] | str) -> frozenset[str]:
+        """The kinds of personal data in a source. Raises UsageError for one that is not declared."""
 
     @property
     def denied(self) -> str | None:

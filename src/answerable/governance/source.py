@@ -3,7 +3,7 @@
 import inspect
 import re
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -190,6 +190,11 @@ class Source(Generic[R]):
         return found
 
     @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of personal data in its rows; a person's id is of the kind "subject"."""
+        return frozenset(_kinds(self.columns))
+
+    @cached_property
     def key_columns(self) -> tuple[str, ...]:
         """The columns by which a row is found again."""
         return tuple(f.path for f in self.columns if "Key" in f.classes)
@@ -288,6 +293,20 @@ def _made(name: str, row: type[R], origin: Origin, contract: Contract) -> Source
         if given not in known:
             raise UsageError(f"a source has no {given!r}", next_step=did_you_mean(given, known))
     return Source(name=name, row=row, origin=origin, **contract)
+
+
+def kind_of(word: str) -> str | None:
+    """Return the kind of personal data that a class is, such as "email" of "Personal:email@short"."""
+    name, _, kind = word.partition(":")
+    if name in ("Personal", "Sensitive"):
+        return kind.partition("@")[0]
+    return "subject" if word == "Subject" else None
+
+
+def _kinds(columns: Iterable[Field]) -> Iterator[str]:
+    for column in columns:
+        yield from (kind for kind in map(kind_of, column.classes) if kind is not None)
+        yield from _kinds(column.fields)
 
 
 def _cell(annotation: Any) -> tuple[Cell | None, bool]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from pydantic.errors import PydanticUserError
 from answerable.decisions.answer import word
 from answerable.decisions.case import Case
 from answerable.decisions.decider import Asked, Decider
+from answerable.decisions.deciders import cleared_for
 from answerable.decisions.fields import field_adapter
 from answerable.decisions.reading import problems
 from answerable.encoding import encode, plain, seconds
@@ -57,7 +58,8 @@ class LLMOptions(TypedDict, total=False):
     and of tools together, in one run. examples: (input, output) pairs. calibration: "NAME@VERSION" if the
     probabilities of a decision model are calibrated. mode: how the form of the reply is enforced: by the
     provider ("native"), as a "tool" call, "prompted", or the best that the model has ("auto"). reason: ask
-    for one sentence that says why.
+    for one sentence that says why. clearance: the kinds of personal data that it may see in clear, such as
+    ["email"], or "all"; without it every personal value is a pseudonym.
     """
 
     timeout: float | str | timedelta | None
@@ -75,6 +77,7 @@ class LLMOptions(TypedDict, total=False):
     calibration: str | None
     mode: Mode
     reason: bool
+    clearance: Iterable[str] | None
 
 
 def llm(
@@ -111,6 +114,7 @@ def llm(
         limit=options.get("limit"),
         breaker=Breaker() if breaker is None else breaker,
         calibration=options.get("calibration"),
+        clearance=cleared_for(options.get("clearance"), remote=True),
     )
     return declared.decider()
 
@@ -151,6 +155,7 @@ class _Declared:
     limit: Limit | None
     breaker: Breaker
     calibration: str | None
+    clearance: frozenset[str] | None
     known: tuple[str, str, str] | None = None
 
     def decider(self) -> Decider:
@@ -182,6 +187,7 @@ class _Declared:
             remote=self.remote(),
             bind=self.bind,
             settings=settings,
+            clearance=self.clearance,
         )
 
     def remote(self, asking: Asking | None = None) -> Remote:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from math import isfinite
@@ -90,13 +90,17 @@ def open_names(asked: Asked, answered: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def read_reply(
-    shape: Shape, asked: Asked, reply: str, answered: Mapping[str, Any]
+    shape: Shape,
+    asked: Asked,
+    reply: str,
+    answered: Mapping[str, Any],
+    restored: Callable[[Any], Any] = lambda data: data,
 ) -> tuple[dict[str, Any], str]:
     """Return the values of the open fields, and the reason. Raises BadReply.
 
     A ```json fence is tolerated; prose around it is not. Types are strict (no number as text) and no key is
     ignored or given twice. Once every field has a value, the validators of the output model itself judge it
-    too.
+    too. restored: puts the real values in the place of their pseudonyms, before anything is validated.
     """
     text = reply.strip()
     if not text:
@@ -108,6 +112,8 @@ def read_reply(
             raise BadReply("refusal", "the model refused to answer, in words of its own")
         raise BadReply("invalid", "the reply is not one JSON object and nothing else")
     _check_json(text)
+    if restored(text) != text:
+        text = json.dumps(restored(json.loads(text)), ensure_ascii=False)
     values = _read(shape.model, text)
     reason = values.pop(REASON, "") if shape.told else ""
     whole = {**answered, **values}

@@ -196,7 +196,9 @@ class Attempt:
             sent += [response, m.ModelRequest(parts=results, instructions=prompt.system)]
             told = []  # the results stand in the record as calls of their own
         try:
-            values, reason = read_reply(self.shape, self.asking.asked, reply, self.case.answered)
+            values, reason = read_reply(
+                self.shape, self.asking.asked, reply, self.case.answered, self.case.restored
+            )
         except BadReply as exc:
             kept = reply if exc.category == "invalid" else None
             raise self._fault(exc.category, str(exc), reply=kept, billed=True) from exc
@@ -231,7 +233,9 @@ class Attempt:
             if part is None:
                 raise self._fault("empty", billed=True)
             try:
-                values, _ = read_reply(self.shape, asked, _arguments(part), self.case.answered)
+                values, _ = read_reply(
+                    self.shape, asked, _arguments(part), self.case.answered, self.case.restored
+                )
             except BadReply as bad:
                 raise self._fault(bad.category, str(bad), billed=True) from bad
             details = response.provider_details or {}

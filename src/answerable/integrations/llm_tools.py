@@ -5,7 +5,7 @@ import inspect
 import json
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -41,19 +41,26 @@ class Tool:
 
     async def call(self, case: Case[Any], given: str) -> str:
         """Call it with arguments as JSON; return the result as text. Raises BadCall, TimeoutError, and
-        Denied and Faulted where it reads a source."""
+        Denied and Faulted where it reads a source.
+
+        It runs here and is cleared for everything: pseudonyms in its arguments become the real values, and
+        the personal values in its result become pseudonyms.
+        """
+        given = _restored(case, given or "{}")
+        real = case if case.veil is None else replace(case, input=case.veil.real, veil=None)
         try:
-            made = self.arguments.model_validate_json(given or "{}", extra="forbid")
+            made = self.arguments.model_validate_json(given, extra="forbid")
         except ValidationError as exc:
             raise BadCall(f"the arguments are not valid: {problems(exc, self.arguments)}") from None
         values = {name: getattr(made, name) for name in self.arguments.model_fields}
         try:
             async with asyncio.timeout(case.remaining):
                 if inspect.iscoroutinefunction(self.function):
-                    result = await self.function(case, **values)
+                    result = await self.function(real, **values)
                 else:
-                    result = await _on_thread(lambda: self.function(case, **values))
-            text = result if isinstance(result, str) else json.dumps(plain(result), ensure_ascii=False)
+                    result = await _on_thread(lambda: self.function(real, **values))
+            shown = case.concealed(result if isinstance(result, str) else plain(result))
+            text = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
         except TimeoutError:
             if case.remaining <= 0:
                 raise
@@ -63,6 +70,16 @@ class Tool:
         except Exception as exc:  # user code: its text may hold anything, so only its type is told
             raise BadCall(f"the tool failed ({type(exc).__name__})") from exc
         return _short(text)
+
+
+def _restored(case: Case[Any], given: str) -> str:
+    """Return arguments as JSON with the values for which their pseudonyms stand."""
+    if case.restored(given) == given:
+        return given
+    try:
+        return json.dumps(case.restored(json.loads(given)))
+    except ValueError:  # no JSON: the tool's own types say so
+        return given
 
 
 def tools_of(functions: Sequence[Callable[..., Any]]) -> tuple[Tool, ...]:

@@ -51,9 +51,15 @@ KINDS: tuple[str, ...] = (
     "breaker",
     "decision",
     "definition",
+    "drop",
+    "erasure",
+    "export",
+    "hold",
     "opened",
     "opinion",
     "resolution",
+    "retention",
+    "reveal",
     "truth",
 )
 
@@ -81,6 +87,26 @@ class Entry:
     def size(self) -> int:
         """Bytes of its parts."""
         return sum(map(len, self.parts.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Stands where a part was that nobody can open; it is false, like no part.
+
+    why: "erased" (with its person), "expired" (with its retention) or "locked" (its key is not at hand). at:
+    when, microseconds since 1970; None where nobody knows.
+    """
+
+    why: Literal["erased", "expired", "locked"]
+    at: int | None = None
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        if self.why == "locked":
+            return "locked: the keys of this home are not at hand"
+        return self.why if self.at is None else f"{self.why} on {timestamp(self.at)[:10]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class PostgresJournal(SqlJournal):
         self._pg = driver()
         self._integrity = self._pg.IntegrityError
         self._faults = (*UNIT_FAULTS, self._integrity, self._pg.DataError, self._pg.ProgrammingError)
-        self._url, self._password, self._name = _address(self._pg, url)
+        self._url, self._password, self._name = address_of(self._pg, url)
         self._turn = threading.Lock()
         self._readers: list[Any] = []
         self._readers_lock = threading.Lock()
@@ -293,7 +293,7 @@ def driver() -> Any:
     return psycopg
 
 
-def _address(pg: Any, url: str) -> tuple[str, str, str]:
+def address_of(pg: Any, url: str) -> tuple[str, str, str]:
     """Return libpq's form of `url` with our settings, its password, and a name without the password."""
     try:
         parts = pg.conninfo.conninfo_to_dict(url)

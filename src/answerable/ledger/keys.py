@@ -1,6 +1,5 @@
 """The log's signing key and the home's look-up key: made on first use, readable by their owner only."""
 
-import hashlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from answerable.errors import HomeError, UsageError
+from answerable.ledger.envelope import Keyed
 from answerable.ledger.note import VerifierKey, signed_note
 
 if TYPE_CHECKING:
@@ -111,10 +111,7 @@ class Lookup:
     """
 
     def __init__(self, key: bytes) -> None:
-        # HMAC-SHA-256 by its definition (RFC 2104), with the key's two blocks hashed once: 4 x hmac.digest.
-        padded = key.ljust(64, b"\0")
-        self._inner = hashlib.sha256(bytes(b ^ 0x36 for b in padded))
-        self._outer = hashlib.sha256(bytes(b ^ 0x5C for b in padded))
+        self._keyed = Keyed(key)
 
     @classmethod
     def load(cls, path: Path) -> "Lookup":
@@ -135,7 +132,4 @@ class Lookup:
 
     def digest(self, purpose: str, *texts: bytes) -> bytes:
         """Return the HMAC-SHA-256 (32 bytes) of `texts` for one purpose."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(b"".join((purpose.encode(), b"\0", *(len(t).to_bytes(8) + t for t in texts))))
-        outer.update(inner.digest())
-        return outer.digest()
+        return self._keyed(b"".join((purpose.encode(), b"\0", *(len(t).to_bytes(8) + t for t in texts))))

@@ -162,7 +162,9 @@ def _for_auditor(why: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {name}: {value}"
     if why.get("destinations"):
         classes = ", ".join(why.get("classes") or ()) or "none declared"
+        clear = ", ".join(why.get("in_clear") or ()) or "nothing personal"
         yield f"  could be sent to: {', '.join(why['destinations'])}; data classes: {classes}"
+        yield f"  sent in clear: {clear}; pseudonyms stood for the rest"
     for attempt in why["attempts"]:
         if attempt.get("expected_cost") is not None:
             cost = money(attempt["expected_cost"], why["currency"])

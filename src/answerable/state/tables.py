@@ -131,6 +131,60 @@ segment = Table(
     Index("segment_id", "id_lo", "id_hi"),
 )
 
+# Which entries are about whom, and the key that they are sealed with; it dies with the person's keys.
+subject_entry = Table(
+    "subject_entry",
+    metadata,
+    Column("token", LargeBinary, primary_key=True),  # keyed digest of the subject
+    Column("entry_id", LargeBinary, primary_key=True),
+    Column("key_id", LargeBinary, nullable=False),
+    Index("subject_entry_of", "entry_id"),
+    sqlite_with_rowid=False,
+)
+
+# Keys that are gone, for ever: a restored backup destroys them again.
+shredded = Table(
+    "shredded",
+    metadata,
+    Column("key_id", LargeBinary, primary_key=True),
+    Column("at", BigInteger, nullable=False),  # microseconds since 1970
+    Column("receipt", LargeBinary, nullable=False),  # the entry that says so
+    Column("destroyed", BigInteger, nullable=False),  # 1: the key store confirmed it
+    Column("dropped", BigInteger, nullable=False),  # 1: what it sealed left the segments too
+    Index("shredded_open", "destroyed", "dropped"),
+)
+
+# What was erased with a person, so that a reader can say since when.
+erased = Table(
+    "erased",
+    metadata,
+    Column("entry_id", LargeBinary, primary_key=True),
+    Column("key_id", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("erased_key", "key_id"),
+    sqlite_with_rowid=False,
+)
+
+# Why nothing of a person may be erased now; the reason stands in the entry.
+hold = Table(
+    "hold",
+    metadata,
+    Column("entry_id", LargeBinary, primary_key=True),
+    Column("token", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("hold_token", "token"),
+)
+
+# Erasures that wait for a second person.
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("token", LargeBinary, primary_key=True),
+    Column("entry_id", LargeBinary, nullable=False),  # the request
+    Column("principal", Text, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+
 # Who does each background job, under a lease whose token only grows.
 role = Table(
     "role",

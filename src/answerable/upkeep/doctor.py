@@ -370,14 +370,14 @@ def _tail(patient: _Patient) -> Iterator[Check]:
 def _segments(patient: _Patient) -> Iterator[Check]:
     found = [*_missing_segments(patient), *_stray_files(patient)]
     if not found:
-        ((count,),) = patient.store.rows("SELECT count(*) FROM segment")
+        ((count,),) = patient.store.rows("SELECT count(*) FROM segment WHERE path <> ''")
         found.append(Check(name="segments", state="ok", what=f"{count:,} in the catalog, all there"))
     yield from found
 
 
 def _missing_segments(patient: _Patient) -> Iterator[Check]:
     folder = patient.home.folder / SEGMENTS
-    rows = patient.store.rows("SELECT path, bytes FROM segment ORDER BY lo")
+    rows = patient.store.rows("SELECT path, bytes FROM segment WHERE path <> '' ORDER BY lo")
     for name, size in rows:
         path = folder / name
         there = path.stat().st_size if path.is_file() else None

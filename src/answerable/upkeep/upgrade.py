@@ -7,6 +7,7 @@ from pathlib import Path
 
 from answerable import formats
 from answerable.errors import HomeError, LockedHome, NewerHome
+from answerable.governance.keyring import open_keys
 from answerable.home import Home, open_home, write_home
 from answerable.state.migrate import migrate
 from answerable.state.roles import ROLES
@@ -50,6 +51,7 @@ def upgrade(folder: Path, *, out: Path | None = None, progress: Progress | None 
         with store.migrating() as connection:
             steps = migrate(connection, start=was, stop=formats.STATE)
             connection.exec_driver_sql(f"UPDATE head SET state_format = {formats.STATE:d}")
+    open_keys(home, os.environ, create=True).close()  # homes have had keys since state format 3
     write_home(home)  # last: a crash before it leaves a home that is still to be upgraded
     return Upgraded(home=home, was=was, now=formats.STATE, steps=tuple(steps), backup=saved)
 

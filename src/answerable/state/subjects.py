@@ -1,0 +1,168 @@
+"""Whose entries these are, which keys are gone, and what stands in the way of an erasure."""
+
+from typing import Any
+
+from sqlalchemy import LargeBinary, and_, bindparam, delete, exists, not_, select, update
+
+from answerable.ledger.entry import Statement
+from answerable.state.statements import insert
+from answerable.state.tables import case_key, erased, erasure, hold, pending, shredded, subject_entry
+
+
+def _bytes(name: str) -> Any:
+    return bindparam(name, type_=LargeBinary)
+
+
+def _add_subject(dialect: str) -> Any:
+    gone = exists().where(shredded.c.key_id == bindparam("key_id"))
+    row = select(_bytes("token"), _bytes("entry_id"), _bytes("key_id")).where(not_(gone))
+    return insert(dialect, subject_entry).from_select(["token", "entry_id", "key_id"], row)
+
+
+# Touches no row if the key was shredded meanwhile: what it sealed must not be recorded any more.
+ADD_SUBJECT = Statement("add_subject", _add_subject)
+ABOUT = Statement(
+    "about",
+    lambda d: select(subject_entry.c.token, subject_entry.c.key_id).where(
+        subject_entry.c.entry_id == bindparam("entry_id")
+    ),
+)
+ENTRIES_OF = Statement(
+    "entries_of",
+    lambda d: (
+        select(subject_entry.c.entry_id, subject_entry.c.key_id)
+        .where(subject_entry.c.token == bindparam("token"))
+        .order_by(subject_entry.c.entry_id)
+    ),
+)
+_mine = subject_entry.alias("mine")
+OTHERS_IN = Statement(
+    "others_in",
+    lambda d: (
+        select(subject_entry.c.token)
+        .where(
+            subject_entry.c.entry_id.in_(
+                select(_mine.c.entry_id).where(_mine.c.token == bindparam("token")).scalar_subquery()
+            )
+        )
+        .distinct()
+    ),
+)
+# -- erasure, in this order inside one unit ----------------------------------------------------------
+
+
+def _shred(dialect: str) -> Any:
+    rows = (
+        select(
+            subject_entry.c.key_id,
+            bindparam("at", type_=shredded.c.at.type),
+            _bytes("receipt"),
+            bindparam("destroyed", type_=shredded.c.at.type),
+            bindparam("dropped", type_=shredded.c.at.type),
+        )
+        .where(subject_entry.c.token == bindparam("token"))
+        .distinct()
+    )
+    return insert(dialect, shredded).from_select(["key_id", "at", "receipt", "destroyed", "dropped"], rows)
+
+
+# Expect as many as the receipt names: somebody may have recorded more about the person meanwhile.
+SHRED = Statement("shred", _shred)
+
+
+def _erase(dialect: str) -> Any:
+    rows = select(
+        subject_entry.c.entry_id, subject_entry.c.key_id, bindparam("at", type_=erased.c.at.type)
+    ).where(subject_entry.c.token == bindparam("token"))
+    return insert(dialect, erased).from_select(["entry_id", "key_id", "at"], rows)
+
+
+ERASE = Statement("erase", _erase)
+
+
+def _with_keys_of(column: Any) -> Any:
+    """Say that an entry is one of those that the erasure with this receipt erased."""
+    keys = select(shredded.c.key_id).where(shredded.c.receipt == bindparam("receipt"))
+    return column.in_(select(erased.c.entry_id).where(erased.c.key_id.in_(keys)))
+
+
+ERASE_CASE_KEYS = Statement(
+    "erase_case_keys", lambda d: delete(case_key).where(_with_keys_of(case_key.c.case_id))
+)
+ERASE_PENDING = Statement("erase_pending", lambda d: delete(pending).where(_with_keys_of(pending.c.case_id)))
+# Everybody's rows: text about several dies with the first.
+ERASE_SUBJECTS = Statement(
+    "erase_subjects", lambda d: delete(subject_entry).where(_with_keys_of(subject_entry.c.entry_id))
+)
+
+# -- keys that are gone ------------------------------------------------------------------------------
+
+
+def _add_shredded(dialect: str) -> Any:
+    return insert(dialect, shredded).on_conflict_do_nothing()
+
+
+ADD_SHREDDED = Statement("add_shredded", _add_shredded)  # of a newer home's list, or of a retention class
+SHREDDED = Statement(
+    "shredded", lambda d: select(shredded.c.at).where(shredded.c.key_id == bindparam("key_id"))
+)
+ALL_SHREDDED = Statement("all_shredded", lambda d: select(shredded.c.key_id, shredded.c.at))
+UNDESTROYED = Statement(
+    "undestroyed", lambda d: select(shredded.c.key_id, shredded.c.at).where(shredded.c.destroyed == 0)
+)
+DESTROYED = Statement(
+    "destroyed",
+    lambda d: update(shredded).where(shredded.c.key_id == bindparam("of_key")).values(destroyed=1),
+)
+UNDROPPED = Statement("undropped", lambda d: select(shredded.c.key_id).where(shredded.c.dropped == 0))
+DROPPED = Statement(
+    "dropped", lambda d: update(shredded).where(shredded.c.key_id == bindparam("of_key")).values(dropped=1)
+)
+ERASED = Statement("erased", lambda d: select(erased.c.at).where(erased.c.entry_id == bindparam("entry_id")))
+ERASED_WITH = Statement(
+    "erased_with", lambda d: select(erased.c.entry_id).where(erased.c.key_id == bindparam("key_id"))
+)
+
+# -- holds and erasures that wait --------------------------------------------------------------------
+
+ADD_HOLD = Statement("add_hold", lambda d: insert(d, hold))
+HOLDS = Statement(
+    "holds",
+    lambda d: (
+        select(hold.c.entry_id, hold.c.at).where(hold.c.token == bindparam("token")).order_by(hold.c.at)
+    ),
+)
+RELEASE_HOLD = Statement("release_hold", lambda d: delete(hold).where(hold.c.token == bindparam("of_token")))
+# Touches the person's request if nobody holds their data.
+UNHELD = Statement(
+    "unheld",
+    lambda d: (
+        update(erasure)
+        .where(and_(erasure.c.token == bindparam("of_token"), not_(_held())))
+        .values(expires=erasure.c.expires)
+    ),
+)
+
+
+def _held() -> Any:
+    return exists().where(hold.c.token == bindparam("of_token"))
+
+
+def _request(dialect: str) -> Any:
+    row = insert(dialect, erasure)
+    return row.on_conflict_do_update(
+        index_elements=["token"],
+        set_={name: row.excluded[name] for name in ("entry_id", "principal", "expires")},
+    )
+
+
+REQUEST = Statement("request_erasure", _request)
+REQUESTED = Statement(
+    "requested",
+    lambda d: select(erasure.c.entry_id, erasure.c.principal, erasure.c.expires).where(
+        erasure.c.token == bindparam("token")
+    ),
+)
+END_REQUEST = Statement(
+    "end_request", lambda d: delete(erasure).where(erasure.c.token == bindparam("of_token"))
+)
