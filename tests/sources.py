@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import pytest
 from pydantic import BaseModel
@@ -222,4 +223,6 @@ def reading(
 
 def recorded(ws: ans.Workspace, outcome: ans.Outcome[Any]) -> list[Any]:
     """Return the reads of a record."""
-    return list(ws.why(outcome.record_id).data["reads"])
+    stored = ws.ledger.get(UUID(outcome.record_id).bytes)
+    assert stored is not None
+    return list(ws.ledger.body(stored, "reads") or [])

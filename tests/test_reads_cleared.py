@@ -118,3 +118,18 @@ def test_a_tools_source_that_fails_says_nothing_against_the_model(
 
     assert len(server.requests) == 6
     assert ws.breakers.states() == []
+
+
+def test_a_story_hides_what_a_read_held(ws: ans.Workspace) -> None:
+    """`why` shows pseudonyms for the persons in a read, by the classes of its columns."""
+
+    @ans.source("crm", Named, **SAID)
+    def customers(id: str) -> list[Any]:
+        return [ADA | {"id": id, "name": "Xiu Qwertzson"}]
+
+    outcome = ws.decide(decision(customers, reading(customers, [], id="cust-77")), {"number": "1"})
+    why = ws.why(outcome.record_id)
+
+    assert why.data["reads"][0]["rows"][0]["region"] == "north"
+    for value in ("Qwertzson", "cust-77", "ada@example.org"):
+        assert value not in f"{why.data['reads']} {why.text()}"
