@@ -13,7 +13,8 @@ from answerable.governance.source import Source, kind_of
 class Read:
     """One read as a record tells it. rows: the values as given, a mapping of column -> value each.
 
-    classes: column -> how it is classified. result: "read", "denied", "failed", or "unfinished" when the case ended first. keys: of each row, in
+    classes: column -> how it is classified.
+    result: "read", "denied", "failed", or "unfinished" when the case ended first. keys: of each row, in
     order, the values of its Key columns. subjects: the persons in it. filter: the policy's condition on rows;
     "" for none. policies: ids of those that decided; policy: hex of the set. quarantined: rows that broke the
     contract; broken: some of them, by place or key, with the rule. cut: there were more rows than the limit.
