@@ -39,6 +39,7 @@ class Put:
     """A case as far as these checks read it."""
 
     input: Any
+    reads: tuple[()] = ()
 
     def view(self) -> Any:
         return self.input

@@ -30,6 +30,7 @@ class Put:
     """A case as far as this check reads it."""
 
     input: Any
+    reads: tuple[()] = ()
 
     def view(self) -> Any:
         return self.input
