@@ -180,4 +180,4 @@ def test_a_megabyte_of_hostile_text_stops_nobody(piece: str) -> None:
     begun = time.thread_time()
     masked(text)
 
-    assert time.thread_time() - begun < 5
+    assert time.thread_time() - begun < 30

@@ -21,6 +21,7 @@ from answerable.ledger.journal_sqlite import SqliteJournal
 from answerable.ledger.turns import Turn
 from answerable.ledger.uninterrupted import Uninterrupted
 from journals import HOME, TestSigner, audit, one
+from waiting import until
 
 STORM = """
 import os, random, signal, sys, threading, time
@@ -179,20 +180,27 @@ def test_ctrl_c_comes_through_while_others_commit(
 
     def slow(units: Any) -> Any:
         began.set()
-        assert go.wait(10)
+        assert go.wait(60)
         return real(units)
 
     monkeypatch.setattr(journal._group, "_commit", slow)
     leader = threading.Thread(target=lambda: journal.submit(one()))
     leader.start()
-    assert began.wait(10)
-    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    assert began.wait(60)
+
+    def strike() -> None:
+        until(lambda: journal._group._queue)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    striker = threading.Thread(target=strike)
+    striker.start()
 
     with pytest.raises(KeyboardInterrupt):
         journal.submit(one())
 
+    striker.join()
     go.set()
-    leader.join(10)
+    leader.join(60)
     assert len(audit(journal)) == 1
 
 
@@ -233,7 +241,7 @@ def test_a_process_that_holds_the_lock_is_not_waited_for_without_limit(
         with pytest.raises(LedgerUnavailable, match=r"another process.* holds the lock") as caught:
             journal.submit(one())
 
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 9  # without the limit of this test it would be ten
         if sys.platform == "linux":
             assert f"pid {holder.pid}" in caught.value.what
         holder.communicate()
