@@ -198,7 +198,7 @@ def test_processes_share_a_budget(tmp_path: Path) -> None:
         subprocess.Popen([*run, name], cwd=place, stdout=subprocess.PIPE, text=True) for name in ("a", "b")
     ]
 
-    hits = [int(process.communicate(timeout=60)[0]) for process in both]
+    hits = [int(process.communicate(timeout=200)[0]) for process in both]
 
     assert sum(hits) == 20
     with ans.Workspace(tmp_path / "home") as ws:

@@ -40,7 +40,7 @@ def run(code: str, *arguments: str | Path, env: dict[str, str] | None = None) ->
 
 def said(process: subprocess.Popen[str]) -> str:
     """Return what a process printed; it must end well."""
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=200)
     assert process.returncode == 0, out
     return out.strip()
 

@@ -137,7 +137,7 @@ def test_a_process_killed_in_a_call_leaves_a_case_that_a_worker_ends(tmp_path: P
     assert process.stdout is not None
     assert process.stdout.readline() == "calling\n"
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=200)
 
     with ans.Workspace(tmp_path / "home") as ws:
         assert spent(ws)[:2] == (0, MOST.cost)

@@ -249,7 +249,7 @@ def test_two_processes_make_one_record_of_a_key(tmp_path: Path) -> None:
         assert rival.stdin is not None
         rival.stdin.write("go\n")
         rival.stdin.flush()
-    first, second = (rival.communicate(timeout=90)[0].split() for rival in rivals)
+    first, second = (rival.communicate(timeout=200)[0].split() for rival in rivals)
 
     assert first == second
     assert len(set(first)) == 30

@@ -153,7 +153,7 @@ def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(cli: Any) -> No
     until((cli.folder / "home" / "home.toml").exists)
     until(lambda: cli("records", "--json", "--limit", 0).out.count("\n") > 2)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=200)
 
     assert process.returncode == 130
     assert "--resume" in err and "Traceback" not in err

@@ -239,7 +239,7 @@ def test_pydantic_ai_is_imported_with_the_first_decision_that_needs_it() -> None
     )
     tests = str(Path(__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": tests}
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=environment)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=200, env=environment)
 
 
 # -- money ----------------------------------------------------------------------------------------------

@@ -210,7 +210,7 @@ def test_a_storm_of_interrupts(tmp_path: Path, others: int) -> None:
     """2,000 of them at random moments: all that was acknowledged is there, and work goes on."""
     process = python(STORM, tmp_path / "journal.db", others, 1000)
 
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=200)
 
     assert out.strip() == "well"  # and nobody else was told of an error
 

@@ -230,7 +230,7 @@ def test_work_goes_on_until_it_is_told_to_stop(workspace: Workspace) -> None:
     record = overdue(workspace)
     until(lambda: workspace.outcome(record).status != "escalated")
     stop.set()
-    thread.join(timeout=60)
+    thread.join(timeout=200)
 
     assert not thread.is_alive()
     assert by_role(result)["expiry"].done == 1
@@ -327,7 +327,7 @@ def test_a_role_runs_in_one_of_two_workers(workspace: Workspace, monkeypatch: py
         until(lambda: runs > 3 and {"ran", "held"} <= set(told))
         stop.set()
         for thread in threads:
-            thread.join(timeout=60)
+            thread.join(timeout=200)
 
     assert most == 1
     assert runs > 3
@@ -350,7 +350,7 @@ def test_a_decided_home_in_use_can_be_worked_on(workspace: Workspace) -> None:
     for number in range(100):
         workspace.decide(DECISION, answered(number))
     stop.set()
-    thread.join(timeout=60)
+    thread.join(timeout=200)
 
     assert len(workspace.records(limit=None)) == 100
     assert workspace.ledger.verify().ok
