@@ -470,7 +470,7 @@ ANYTHING = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(
     package=st.sampled_from(["openai", "anthropic", "pydantic_ai", "google", "botocore", "requests", "mine"]),
     name=st.sampled_from(["APIError", "ModelHTTPError", "ClientError", "UnexpectedModelBehavior", "Odd"]),
