@@ -207,10 +207,14 @@ def test_ctrl_c_comes_through_while_others_commit(
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no alarm on Windows")
 @pytest.mark.parametrize("others", [0, 2])
 def test_a_storm_of_interrupts(tmp_path: Path, others: int) -> None:
-    """2,000 of them at random moments: all that was acknowledged is there, and work goes on."""
-    process = python(STORM, tmp_path / "journal.db", others, 1000)
+    """Hundreds of them at random moments: all that was acknowledged is there, and work goes on."""
+    process = python(STORM, tmp_path / "journal.db", others, 600)
 
-    out, _ = process.communicate(timeout=200)
+    try:
+        out, _ = process.communicate(timeout=200)
+    finally:
+        process.kill()  # a storm that goes on would slow everything after it
+        process.communicate()
 
     assert out.strip() == "well"  # and nobody else was told of an error
 
