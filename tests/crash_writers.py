@@ -84,7 +84,19 @@ def count(where: str, acks: str, start: float, seconds: float) -> None:
     part.rename(acks)
 
 
-JOBS: dict[str, Callable[..., None]] = {"write": write, "seal": seal, "count": count}
+def drop(folder: str, keys: list[int]) -> None:
+    """Drop what is sealed under each of the keys, one after the other."""
+    from answerable.ledger.drop import drop_parts
+    from dropping import book_of, key
+    from sealed_home import Home
+
+    home = Home.open(Path(folder))
+    for number in keys:
+        drop_parts(book_of(home.journal, home.folder), [key(number)])
+    home.close()
+
+
+JOBS: dict[str, Callable[..., None]] = {"write": write, "seal": seal, "count": count, "drop": drop}
 
 
 def guarded(act: Callable[[], None]) -> None:

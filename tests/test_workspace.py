@@ -200,7 +200,7 @@ DESIGN_KEYS = {
 OUR_KEYS = {
     "version", "key", "proposal", "reasons", "reason", "decider", "confidence", "due", "latency_us",
     "cost", "currency", "stage", "truths", "links", "definition", "messages", "fault", "redone",
-    "tokens", "model", "destinations", "classes",
+    "tokens", "model", "destinations", "classes", "in_clear", "permit",
 }  # fmt: skip
 
 
@@ -235,7 +235,7 @@ def test_why_says_whom_was_called_where_data_could_go_and_what_it_cost(any_ws: a
     assert [a["usage"] for a in data["attempts"]] == [{}, consumed, {}]
     assert data["model"] == "m-5"
     (opened,) = [link for link in data["links"] if link["kind"] == "opened"]
-    assert opened["detail"] == {name: data[name] for name in ("destinations", "classes")}
+    assert opened["detail"] == {name: data[name] for name in ("destinations", "classes", "in_clear")}
 
 
 def test_the_story_of_an_interrupted_case_says_what_was_opened_and_settled(ws: ans.Workspace) -> None:

@@ -16,6 +16,7 @@ from answerable.decisions.manifest import digest, manifest
 from answerable.decisions.outcome import Outcome
 from answerable.encoding import decode, encode, plain
 from answerable.errors import HomeError, InputError, LedgerUnavailable, UsageError
+from answerable.governance.access import Permit
 from answerable.governance.vault import ERASED, About, Vault
 from answerable.ledger.entry import HEADER, HEADER_NAMES, Conflict, Entry, Gone, Unit, Write, text_id
 from answerable.ledger.envelope import ELSEWHERE, NONCE, part_digest, seal_clear, stand_in
@@ -167,7 +168,7 @@ class Casebook:
             "fault": account.fault or ("flagged" if account.flagged else None),
             "principal": request.principal.id,
             "purpose": request.purpose or decision.purpose,
-            "policy": account.policy,
+            "policy": None if account.permit is None else account.permit.policy,
             "stage": account.stage,
             "key_digest": account.key_digest,
             "latency_us": took,
@@ -195,6 +196,7 @@ class Casebook:
                 "key": account.key,
                 "principal": principal_data(request.principal),
                 **({} if account.private is None else {"personal": account.private.summary()}),
+                **permit_data(account.permit),
             },
         }
         about = self.about(account)
@@ -370,6 +372,17 @@ def principal_data(principal: Principal) -> dict[str, Any]:
         "verified": principal.verified,
         "on_behalf_of": principal.on_behalf_of,
     }
+
+
+def permit_data(permit: Permit | None) -> dict[str, Any]:
+    """Return the policies' word as a record keeps it; nothing where no policy decided.
+
+    A denial's reason is the outcome's.
+    """
+    if permit is None:
+        return {}
+    told = {"policies": list(permit.policies), "remedy": permit.remedy}
+    return {"permit": {name: value for name, value in told.items() if value}} if any(told.values()) else {}
 
 
 def _total(numbers: Iterable[int]) -> int:

@@ -16,6 +16,7 @@ from answerable.encoding import MICRO, decode, encode, seconds, timestamp
 from answerable.errors import UsageError, did_you_mean
 from answerable.failures.budget import Budget
 from answerable.failures.table import Then
+from answerable.governance.access import Permit
 from answerable.governance.protection import Protected
 from answerable.governance.vault import About
 from answerable.ledger.entry import text_id
@@ -65,7 +66,7 @@ class Account:
     key: str | None = None
     key_digest: bytes | None = None
     stage: str | None = None
-    policy: bytes | None = None
+    permit: Permit | None = None  # the policies' word, once they were asked
     status: Status = "failed"
     reason: str = ""
     fault: str | None = None

@@ -24,6 +24,7 @@ from urllib.parse import parse_qsl, unquote_plus, urlsplit
 from answerable import formats
 from answerable.errors import HomeError, NewerHome, UsageError, did_you_mean
 from answerable.governance.kek import OWN_KEK
+from answerable.governance.retention import retention_times
 from answerable.ledger.durable import flush_folder
 from answerable.ledger.keys import Lookup, make_signing_key
 
@@ -338,12 +339,18 @@ def _check_format(path: Path, name: str, found: Any, ours: int, *, older: bool) 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Project:
-    """What answerable.toml (or [tool.answerable] in pyproject.toml) says. decisions: name -> target."""
+    """What answerable.toml (or [tool.answerable] in pyproject.toml) says.
+
+    decisions: name -> target. policies: the folder of its policies, or None for the home's own. retention:
+    class -> seconds.
+    """
 
     folder: Path
     home: Path
     decisions: Mapping[str, str] = field(default_factory=dict)
     connections: Mapping[str, Any] = field(default_factory=dict)
+    policies: Path | None = None
+    retention: Mapping[str, float] = field(default_factory=dict)
 
 
 def find_project(start: Path) -> Project | None:
@@ -373,18 +380,30 @@ def _project(folder: Path, path: Path, data: Mapping[str, Any]) -> Project:
         if name not in known:
             raise UsageError(f"{path} has an unknown setting {name!r}", next_step=did_you_mean(name, known))
     home, decisions = data.get("home", ".answerable"), data.get("decisions", {})
-    connections = data.get("connections", {})
+    connections, policies = data.get("connections", {}), data.get("policies")
     if isinstance(decisions, list):
         decisions = {str(target).rpartition(":")[2]: target for target in decisions}
     for name, sound, wanted in (
         ("home", isinstance(home, str), 'a folder as text, such as home = ".answerable"'),
         ("decisions", _all_text(decisions), 'name = "file.py:attribute" lines below [decisions]'),
         ("connections", isinstance(connections, Mapping), "a table, [connections]"),
+        (
+            "policies",
+            policies is None or isinstance(policies, str),
+            'a folder, such as policies = "policies"',
+        ),
     ):
         if not sound:
             raise UsageError(f"{path}: {name} is {data[name]!r}", next_step=f"write {wanted}")
     place = _folder(folder / home, home)
-    return Project(folder=folder, home=place, decisions=decisions, connections=connections)
+    return Project(
+        folder=folder,
+        home=place,
+        decisions=decisions,
+        connections=connections,
+        policies=None if policies is None else folder / policies,
+        retention=retention_times(data.get("retention", {}), where=str(path)),
+    )
 
 
 def _all_text(decisions: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
-from answerable.governance.access import Ask, Permit, RowPermit
+from answerable.governance.access import Ask, Permit, RowPermit, Shape
 from answerable.governance.detection import Span
 from answerable.ledger.entry import Filter, Head, Listed, Receipt, Statement, Stored, Unit
 
@@ -106,6 +106,12 @@ class Caller(Protocol):
 
 class PolicyEngine(Protocol):
     """Says who may do what. Any error inside it means no."""
+
+    def know(self, source: Shape) -> None:
+        """Be told of a source whose rows policies may name; the same one again changes nothing.
+
+        Raises HomeError if the policies do not fit it.
+        """
 
     def authorize(self, ask: Ask) -> Permit:
         """Judge one question."""

@@ -1,13 +1,13 @@
 """Null implementations: the steps of the road that have no rules yet let everything through."""
 
-from collections.abc import Sequence
-
-from answerable.governance.access import Ask, Permit, RowPermit
-from answerable.governance.detection import Span
+from answerable.governance.access import Ask, Permit, RowPermit, Shape
 
 
 class AllowAll:
     """PolicyEngine without policies: everybody may do everything (single user)."""
+
+    def know(self, source: Shape) -> None:
+        """Need nothing."""
 
     def authorize(self, ask: Ask) -> Permit:
         """Allow."""
@@ -24,13 +24,3 @@ class AlwaysLive:
     def stage(self, decision: str) -> str:
         """Return "live"."""
         return "live"
-
-
-class FindNothing:
-    """Detector that finds nothing: only what is classified is protected."""
-
-    version = "none@1"
-
-    def find(self, text: str) -> Sequence[Span]:
-        """Return nothing."""
-        return ()

@@ -25,11 +25,12 @@ from answerable.encoding import MICRO, encode, plain
 from answerable.errors import HomeError, InputError, KeyReused, LedgerUnavailable, UsageError
 from answerable.failures.fault import CATEGORIES, Fault
 from answerable.failures.plan import may_be_asked, stricter
-from answerable.governance.access import Ask, Resource
+from answerable.governance.access import Ask
 from answerable.governance.leaves import walk
 from answerable.governance.protection import Protected, seen_by
 from answerable.judging import judge, one_line, said
 from answerable.ledger.entry import Conflict, Unit, text_id
+from answerable.permits import resource_of
 from answerable.ports import Clock, Detector, Ids, PolicyEngine, Releases
 from answerable.spending import CaseEnded, ending, minus
 
@@ -116,10 +117,8 @@ def admit(road: Road, account: Account, given: Any) -> bool:
         account.named = subjects_of(decision, given)
         return False
     purpose = request.purpose or decision.purpose
-    permit = road.policies.authorize(
-        Ask(request.principal, "decide", Resource("Decision", decision.name), purpose)
-    )
-    account.policy = permit.policy
+    permit = road.policies.authorize(Ask(request.principal, "decide", resource_of(decision), purpose))
+    account.permit = permit
     if not permit.allowed:
         account.status, account.reason, account.fault = "refused", permit.reason, "denied"
     return permit.allowed

@@ -216,7 +216,7 @@ def _opening(book: Casebook, account: Account) -> Entry:
         "definition": book.register(decision),
         "principal": request.principal.id,
         "purpose": request.purpose or decision.purpose,
-        "policy": account.policy,
+        "policy": None if account.permit is None else account.permit.policy,
         "stage": account.stage,
         "key_digest": account.key_digest,
         "currency": decision.stakes.currency,

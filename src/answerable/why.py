@@ -80,7 +80,18 @@ def _ended(
 
 _SENT = ("destinations", "classes", "in_clear")  # of what left this machine
 # What stands in a why beside the values themselves: our own words, ids and times.
-_OURS = ("definition", "versions", "proof", "record_id", "at", "principal", "decision", "stage", *_SENT)
+_OURS = (
+    "definition",
+    "versions",
+    "proof",
+    "record_id",
+    "at",
+    "principal",
+    "permit",
+    "decision",
+    "stage",
+    *_SENT,
+)
 
 
 def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
@@ -117,9 +128,7 @@ def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
         "decision": header["decision"],
         "version": header["version"],
         "at": timestamp(header["at"]),
-        "principal": detail.get("principal") or {"id": header["principal"]},
-        "purpose": header["purpose"],
-        "key": detail.get("key"),
+        **_asked(header, detail),
         "input": given(part("input")),
         "reads": part("reads") or [],
         "attempts": attempts,
@@ -138,7 +147,7 @@ def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
         "effects": [],
         "redone": _redone(book, header),
         **later,
-        "versions": {**(part("versions") or {}), "definition": header["definition"].hex()},
+        "versions": {**(part("versions") or {}), **_digests(header)},
         "definition": definition,
         "proof": _proof(book, stored),
     }
@@ -179,6 +188,22 @@ def _places(fields: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
             for inner, words in _places(field["fields"]).items():
                 places[f"{where}{inner.removeprefix(path)}"] = words
     return places
+
+
+def _asked(header: Mapping[str, Any], detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Return who asked for what, and the policies that decided whether they may."""
+    return {
+        "principal": detail.get("principal") or {"id": header["principal"]},
+        "purpose": header["purpose"],
+        "permit": detail.get("permit") or {},
+        "key": detail.get("key"),
+    }
+
+
+def _digests(header: Mapping[str, Any]) -> dict[str, str]:
+    """Return what was in force, by its digest: the definition, and the policies if there were any."""
+    told = {"definition": header["definition"], "policies": header["policy"]}
+    return {name: bytes(mark).hex() for name, mark in told.items() if mark is not None}
 
 
 def _definition(book: Casebook, digest: bytes) -> dict[str, Any]:

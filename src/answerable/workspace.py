@@ -17,7 +17,7 @@ from answerable.alerting import recall_alerts
 from answerable.breakers import Breakers
 from answerable.callers import AwaitingCaller, BlockingCaller, DaemonPool, step
 from answerable.casebook import Casebook, principal_data
-from answerable.casefile import principal_of, record_id_of, request_of, run_budget
+from answerable.casefile import principal_of, request_of, run_budget
 from answerable.chain import Chain
 from answerable.counters import Counters
 from answerable.decisions.answer import Answer, Usage, word
@@ -25,17 +25,17 @@ from answerable.decisions.case import Principal
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Outcome
-from answerable.encoding import decode, moment, timestamp
+from answerable.encoding import decode, moment
 from answerable.errors import (
     AnswerableError,
-    Denied,
     ForkedWorkspace,
     HomeError,
     InputError,
     LedgerUnavailable,
     UsageError,
 )
-from answerable.governance.access import Ask, Resource
+from answerable.finding import find_case, find_readable, readable_lines
+from answerable.governance.detectors import open_detector
 from answerable.governance.erasing import Person
 from answerable.governance.shredding import finish
 from answerable.governance.vault import Vault
@@ -51,8 +51,9 @@ from answerable.ledger.note import VerifierKey
 from answerable.ledger.where import compile_where
 from answerable.limits import Limits
 from answerable.opening import load_lookup, open_or_make
-from answerable.ports import Caller, Detector, Journal
-from answerable.ports_null import AllowAll, AlwaysLive, FindNothing
+from answerable.permits import Guard, open_policies, resource_of, shapes_of
+from answerable.ports import Caller, Clock, Detector, Journal, PolicyEngine
+from answerable.ports_null import AllowAll, AlwaysLive
 from answerable.resolving import resolve
 from answerable.road import Road, travel
 from answerable.state import cases
@@ -62,7 +63,7 @@ from answerable.watch import Watch
 from answerable.why import Why, gather
 
 MEMORY = "memory:"
-LOCAL = "user:local"
+LOCAL = "user:local"  # who asks where nobody is named
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +118,7 @@ class Workspace:
         self._pool = DaemonPool()
         self._blocking, self._awaiting = BlockingCaller(self._pool), AwaitingCaller(self._pool)
         clock, ids = SystemClock(), Uuid7()
-        self.detector = detector or FindNothing()
+        self.detector = detector or open_detector()
         self.clock = clock
         self.book = Casebook(
             journal=self._journal,
@@ -130,20 +131,30 @@ class Workspace:
         )
         self.breakers, self.counters, self._limits = Breakers(self.book, clock), Counters(), Limits(clock)
         self._lately: dict[str, deque[bool]] = {}
+        self.policies = AllowAll() if self._temporary else self._policies(clock)
+        self._guard = Guard(policies=self.policies, book=self.book)
         with suppress(HomeError, LedgerUnavailable):  # else `answerable work` finishes it, and says why not
             finish(self._journal, self._keys, self.home.folder)
         recall_alerts(self.book)  # so that what another process raised can be seen to be over
-        # Policies and releases have no rules yet: these let everything through.
+        # Releases have no rules yet: these let everything through.
         self._road = Road(
             book=self.book,
             chain=self._chain(self._submit, self._blocking),
             clock=clock,
             ids=ids,
-            policies=AllowAll(),
+            policies=self.policies,
             releases=AlwaysLive(),
             detector=self.detector,
         )
         self._aroad = replace(self._road, chain=self._chain(self._journal.enqueue, self._awaiting))
+
+    def _policies(self, clock: Clock) -> PolicyEngine:
+        try:
+            return open_policies(self.home.folder, Path.cwd(), clock)
+        except BaseException:
+            self.ledger.close()
+            self._journal.close()
+            raise
 
     def _chain(self, submit: Any, caller: Caller) -> Chain:
         return Chain(
@@ -314,10 +325,7 @@ class Workspace:
         """
         self._check_alive()
         who = principal_of(principal)
-        ask = Ask(who, "review", Resource("Decision", decision.name), decision.purpose)
-        permit = self._road.policies.authorize(ask)
-        if not permit.allowed:
-            raise Denied(permit.reason, next_step="ask somebody who may review this decision")
+        self._guard.demand(who, "review", resource_of(decision))
         return resolve(self.book, decision, self.find(record), output, principal=who, reason=reason)
 
     def truth(
@@ -340,30 +348,48 @@ class Workspace:
         self._check_alive()
         if (key is None) == (record is None):
             raise UsageError("a truth is about one case", next_step="give its key= or its record=")
-        name = decision if isinstance(decision, str) else decision.name
+        name, who = decision if isinstance(decision, str) else decision.name, principal_of(principal)
+        about = self._guard.named(name) if isinstance(decision, str) else resource_of(decision)
+        self._guard.demand(who, "review", about)
         case_id = self.find(record, decision=name, key=key)
         values = {**(fields or {}), **named}
-        return text_id(
-            record_truth(self.book, name, case_id, values, source, principal_data(principal_of(principal)))
-        )
+        return text_id(record_truth(self.book, name, case_id, values, source, principal_data(who)))
 
     # -- reading -------------------------------------------------------------------------------------
 
-    def outcome(self, record: str, decision: Decision[Any, Any] | None = None) -> Outcome[Any]:
+    def outcome(
+        self,
+        record: str,
+        decision: Decision[Any, Any] | None = None,
+        *,
+        principal: str | Principal = LOCAL,
+    ) -> Outcome[Any]:
         """Return a case's outcome as it stands now.
 
         decision: gives its output as the decision's type; without it, output and proposal are plain data.
+        Raises Denied, here and below, if the policies do not let `principal` read it.
         """
         self._check_alive()
-        return self.book.outcome(self.find(record), decision)
+        return self.book.outcome(
+            find_readable(self._guard, self.home.folder, principal_of(principal), record), decision
+        )
 
-    def why(self, record: str | None = None, *, key: str | None = None, decision: str | None = None) -> Why:
+    def why(
+        self,
+        record: str | None = None,
+        *,
+        key: str | None = None,
+        decision: str | None = None,
+        principal: str | Principal = LOCAL,
+    ) -> Why:
         """Return why a case came out as it did, with pseudonyms for what is personal.
 
         record: an id or "last"; or the key of the case.
         """
         self._check_alive()
-        return gather(self.book, self.find(record, decision=decision, key=key), self.detector)
+        who, folder = principal_of(principal), self.home.folder
+        found = find_readable(self._guard, folder, who, record, decision=decision, key=key)
+        return gather(self.book, found, self.detector)
 
     def records(
         self,
@@ -374,14 +400,18 @@ class Workspace:
         kinds: Sequence[str] = ("decision",),
         limit: int | None = 50,
         before: int | None = None,
+        principal: str | Principal = LOCAL,
     ) -> list[Mapping[str, Any]]:
         """Return header fields of the newest entries, newest first, each with its `record_id` and `index`.
 
         where: a condition such as `status = escalated and confidence < 0.8`. since: microseconds since
         1970, or text such as "2d" or a date. before: only indexes below it, for the next page. Ids are
-        text, digests hex, times RFC 3339.
+        text, digests hex, times RFC 3339. What `principal` may not read is left out.
         """
         self._check_alive()
+        who = principal_of(principal)
+        if decision is not None:
+            self._guard.demand(who, "read", self._guard.named(decision))
         condition, params = compile_where(where, now=self.clock.now()) if where else ("", ())
         wanted = Filter(
             kinds=tuple(kinds),
@@ -392,51 +422,14 @@ class Workspace:
             params=tuple(params),
             limit=limit,
         )
-        return [readable(line) for line in self.ledger.latest(wanted)]
+        return [readable(line) for line in readable_lines(self._guard, who, wanted)]
 
     def find(self, record: str | None, *, decision: str | None = None, key: str | None = None) -> bytes:
-        """Return the case id of a record id, "last" or a key. Raises HomeError, naming this home, if none."""
-        if key is not None:
-            names = [decision] if decision else sorted({row[0] for row in self._rows(cases.ALL_DEFINITIONS)})
-            found = [
-                held[0]
-                for name in names
-                if (held := self.book.keyed(name, self.book.key_digest(name, key))) is not None
-            ]
-            if len(found) == 1:
-                return found[0]
-            if found:
-                raise UsageError(f"several decisions know the key {key!r}", next_step="name the decision too")
-            for name in names:
-                digest = self.book.key_digest(name, key)
-                under = Filter(
-                    kinds=("opened",), decision=name, where="key_digest = ?", params=(digest,), limit=1
-                )
-                for line in self.ledger.latest(under):
-                    raise HomeError(
-                        f"the case {key!r} of {name}, begun at {timestamp(line.header['at'])}, has no end: "
-                        "it is under way, or its process died",
-                        next_step="ask again when it is done; `answerable work` ends what was interrupted",
-                    )
-            raise HomeError(
-                f"no record with the key {key!r} is in the home {self.home.folder}",
-                next_step="check the key and the home; `answerable records` lists what is there",
-            )
-        if record in (None, "last"):
-            newest = self.ledger.latest(Filter(decision=decision, limit=1))
-            if not newest:
-                raise HomeError(
-                    f"the home {self.home.folder} has no record yet",
-                    next_step="decide a case, or name another home",
-                )
-            return bytes(newest[0].header["id"])
-        case_id = record_id_of(record)
-        if self.ledger.get(case_id) is None:
-            raise HomeError(
-                f"no record {record} is in the home {self.home.folder}",
-                next_step="check the id and the home; `answerable records` lists what is there",
-            )
-        return case_id
+        """Return the case id of a record id, "last" or a key. Raises HomeError, naming this home, if none.
+
+        It asks no policy: what is done with the record does.
+        """
+        return find_case(self.book, self.home.folder, record, decision=decision, key=key)
 
     def manifest(self, definition: bytes) -> dict[str, Any]:
         """Return the recorded manifest of a definition digest."""
@@ -492,9 +485,6 @@ class Workspace:
     async def _submit(self, unit: Unit) -> Any:
         return self._journal.submit(unit)
 
-    def _rows(self, statement: Any) -> Sequence[tuple[Any, ...]]:
-        return self._journal.rows(statement, {})
-
     def _ready(self, decision: Any) -> None:
         """Check what is decided, and record its definition at first use."""
         self._check_alive()
@@ -503,6 +493,8 @@ class Workspace:
                 f"{str(decision)[:100]!r} is no decision",
                 next_step="give the ans.Decision, not its name",
             )
+        for shape in shapes_of(decision):
+            self.policies.know(shape)
         self.book.register(decision)
 
     def _check_alive(self) -> None:

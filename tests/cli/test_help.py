@@ -45,6 +45,7 @@ def test_the_commands_are_those_that_the_design_names() -> None:
         "ledger verify",
         "new",
         "records",
+        "redact",
         "resolve",
         "restore",
         "truth import",

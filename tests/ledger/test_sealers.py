@@ -73,7 +73,7 @@ def test_a_sealer_that_stalled_removes_nothing_of_the_next_one(
 
 def test_only_unnamed_files_of_the_sealed_range_are_orphans(home: Home) -> None:
     """What the catalog names stays, and what begins behind the range, and what has no number."""
-    from answerable.ledger.seal import _remove_orphans
+    from answerable.ledger.seal import remove_orphans
 
     home.seal(256)
     before = home.files()
@@ -85,7 +85,7 @@ def test_only_unnamed_files_of_the_sealed_range_are_orphans(home: Home) -> None:
     for path in (orphan, later, odd):
         path.write_bytes(b"")
 
-    _remove_orphans(home.journal, home.folder / "segments", 0, 1024)
+    remove_orphans(home.journal, home.folder / "segments", 0, 1024)
 
     assert set(home.files()) == {*before, later, odd}
 

@@ -108,7 +108,7 @@ def test_an_index_that_is_no_number_of_its_own_is_named(home: Home, index: str) 
 
 
 def test_a_part_taken_out_of_a_segment_is_named(home: Home) -> None:
-    """The leaf stays valid and the catalog can be made to fit, but nothing drops parts yet."""
+    """The leaf stays valid and the catalog can be made to fit, but no entry says who dropped it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -124,7 +124,7 @@ def test_a_part_taken_out_of_a_segment_is_named(home: Home) -> None:
     problems = changed.verify().problems
 
     assert [(p.where.rsplit(", ")[1], p.what) for p in problems] == [
-        ("entry 10", "its part 'output' was taken out")
+        ("entry 10", "its part 'output' was taken out, and no entry of the log says so")
     ]
     changed.close()
 

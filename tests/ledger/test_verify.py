@@ -65,6 +65,9 @@ def test_a_sound_ledger_is_ok_and_counted(home: Home) -> None:
         "entries",
         "segments",
         "journal_tail",
+        "pruned",
+        "dropped",
+        "unexplained",
         "trust",
         "checkpoint",
         "problems",
@@ -235,7 +238,7 @@ def test_a_changed_journal_row_is_named(home: Home, column: str, value: str) -> 
 
 
 def test_a_part_taken_out_of_the_journal_is_named(home: Home) -> None:
-    """A stand-in keeps the leaf valid, but parts are only dropped from segments."""
+    """A stand-in keeps the leaf valid, but no entry says who dropped it."""
     stored = home.ledger.get(next(iter(home.journal.scan(1060, 1061)))[0].entry.id)
     assert stored is not None
     gone = stand_in(DROPPED, part_digest("output", stored.entry.parts["output"]))

@@ -82,7 +82,7 @@ def test_the_policy_engine_is_named_for_what_it_is(folder: Path) -> None:
     """Nobody should believe that rules are in force."""
     (policies,) = [check for check in doctor(folder) if check.name == "policies"]
 
-    assert "allow-all, for a single user" in policies.what
+    assert "no policies: everybody who can open this home may do everything" in policies.what
 
 
 def lost_toml(folder: Path) -> None:
@@ -200,8 +200,12 @@ def long_tail(folder: Path) -> None:
     sql(folder, "UPDATE head SET size = 10000000")
 
 
-def a_policy(folder: Path) -> None:
-    (folder / "policies" / "allow.cedar").write_text("permit(principal, action, resource);")
+def no_policy(folder: Path) -> None:
+    (folder / "policies" / "allow.txt").write_text("permit(principal, action, resource);")
+
+
+def broken_policy(folder: Path) -> None:
+    (folder / "policies" / "allow.cedar").write_text("\npermit(principal, action, resource);")
 
 
 def now(seconds: float = 0) -> int:
@@ -287,7 +291,8 @@ def strange_database(folder: Path) -> None:
         (failed_role, "role sealer", "warn", "failed: the disk is full"),
         (no_role, "role expiry", "warn", "never run"),
         (long_tail, "sealing", "warn", "in the journal"),
-        (a_policy, "policies", "warn", "not enforced"),
+        (no_policy, "policies", "warn", "is no policy"),
+        (broken_policy, "policies", "fail", "allow.cedar, line 2: a policy needs an id"),
         (open_breaker, "breakers", "warn", "because the provider is overloaded"),
         (unpaid_breaker, "breakers", "warn", "openai gpt-5 pause since"),
         (overdue_case, "interrupted cases", "warn", "1 called somebody and never ended"),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from answerable.cli import chaos, deciding, demo, ledger, new, reading, subjects, upkeep
+from answerable.cli import chaos, deciding, demo, ledger, new, policy, reading, redact, subjects, upkeep
 from answerable.cli.options import Group
 from answerable.cli.printing import Enough, say_error
 from answerable.errors import AnswerableError, LedgerUnavailable, TamperFound
@@ -46,7 +46,7 @@ def start(
         typer.echo(context.get_help())
 
 
-for part in (demo, new, deciding, reading, subjects, chaos, ledger, upkeep):
+for part in (demo, new, deciding, reading, redact, subjects, policy, chaos, ledger, upkeep):
     part.add_to(app)
 
 

@@ -16,7 +16,7 @@ from answerable.cli.told import already_told
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Outcome
 from answerable.encoding import MICRO, plain
-from answerable.errors import AnswerableError, UsageError
+from answerable.errors import AnswerableError, Denied, UsageError
 from answerable.failures.budget import Budget
 from answerable.integrations.tables_core import BadRow
 
@@ -279,7 +279,7 @@ class Batch:
             line, told = self._telling.popleft()
             try:
                 self.tally.truths += told.result()
-            except UsageError as exc:
+            except (UsageError, Denied) as exc:
                 self.tally.rejected.append((line, f"truth: {exc.what}"))
 
 

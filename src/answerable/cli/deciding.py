@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from answerable.cli.homes import MEMORY, open_home, record_named
-from answerable.cli.options import Common, Json, command, group
+from answerable.cli.options import LOCAL, Common, Json, command, group
 from answerable.cli.printing import (
     counted,
     note,
@@ -88,7 +88,7 @@ class DecideOptions(Common):
         Path | None,
         typer.Option("-o", "--out", metavar="OUT", help="One row a case: .csv, .jsonl or .parquet."),
     ] = None
-    principal: Annotated[str, typer.Option(metavar="P", help="Who asks, as kind:id.")] = "user:local"
+    principal: Annotated[str, typer.Option(metavar="P", help="Who asks, as kind:id.")] = LOCAL
     limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="Read only the first N rows.")] = None
     concurrency: Annotated[int, typer.Option(metavar="N", min=1, help="Cases in flight.")] = 8
     budget: Annotated[
@@ -412,8 +412,9 @@ def resolve(options: ResolveOptions) -> None:
     decision = _asked(options.decision)
     answer = _answer(decision, words)
     with open_home(options.home) as workspace:
-        named = None if record is None else record_named(workspace, record)
-        found = workspace.why(named, key=options.key, decision=decision.name).data
+        asked = {"principal": options.principal or LOCAL}
+        named = None if record is None else record_named(workspace, record, **asked)
+        found = workspace.why(named, key=options.key, decision=decision.name, **asked).data
         case = found["record_id"]
         if found["decision"] == decision.name and found["status"] != "escalated" and not found["reviews"]:
             raise UsageError(
@@ -425,7 +426,7 @@ def resolve(options: ResolveOptions) -> None:
         outcome = workspace.resolve(
             decision, case, answer, principal=options.principal, reason=options.reason
         )
-        kept_as = workspace.why(case).data["reviews"][-1]["kind"]
+        kept_as = workspace.why(case, **asked).data["reviews"][-1]["kind"]
     output = plain(outcome.output)
     if options.json:
         told = {"record_id": case, "status": outcome.status, "output": output, "decider": outcome.decider}
@@ -514,7 +515,7 @@ class TruthOptions(Common):
         str | None, typer.Option("--decision", metavar="NAME", help="Needed where the home knows several.")
     ] = None
     truth: TruthColumns = None
-    principal: Annotated[str, typer.Option(metavar="P", help="Who imports it, as kind:id.")] = "user:local"
+    principal: Annotated[str, typer.Option(metavar="P", help="Who imports it, as kind:id.")] = LOCAL
     max_rejected: MaxRejected = "5%"
     query: Query = None
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from answerable.cli.options import LOCAL
 from answerable.cli.printing import note
 from answerable.errors import HomeError, UsageError
 from answerable.home import HOME_FILE, choose_home
@@ -42,14 +43,14 @@ def open_home(home: str | None, *, make: bool = False, dev: bool = False) -> "Wo
     return workspace
 
 
-def record_named(workspace: "Workspace", name: str) -> str:
+def record_named(workspace: "Workspace", name: str, *, principal: str = LOCAL) -> str:
     """Return the record id that ends in `name`, 8 characters or more, if only one of the newest 1,000 does.
 
     Another name is returned as it is. Raises HomeError if none ends so, UsageError if several do.
     """
     if not _END.fullmatch(name):
         return name
-    ids = [str(line["record_id"]) for line in workspace.records(limit=_NEWEST)]
+    ids = [str(line["record_id"]) for line in workspace.records(limit=_NEWEST, principal=principal)]
     found = [one for one in ids if one.endswith(name.lower())]
     if len(found) > 1:
         raise UsageError(

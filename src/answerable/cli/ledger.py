@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from answerable.cli import keeping
 from answerable.cli.homes import open_home, record_named
 from answerable.cli.options import Common, command, group
 from answerable.cli.printing import counted, note, progress, say, say_json, say_line, say_pairs
@@ -91,6 +92,7 @@ def _show(report: "Report") -> None:
             "verified": "yes" if report.ok else "NO",
             "entries": f"{report.entries:,}, of which {report.journal_tail:,} are in the journal",
             "segments": f"{report.segments:,}",
+            "taken out": _taken_out(report),
             "trust": f"{report.trust}: {_TRUST[report.trust]}",
             "signed head": "none" if size is None else f"{size:,} entries, root {root}",
             "signed by": ", ".join(map(str, report.checkpoint.get("signed_by") or ())) or "nobody we know",
@@ -98,6 +100,13 @@ def _show(report: "Report") -> None:
     )
     for problem in report.problems:
         say_line(f"PROBLEM in {problem.where}: {problem.what}")
+
+
+def _taken_out(report: "Report") -> str:
+    """Return what is not there any more, and whether the log says so."""
+    parts = counted(report.dropped, "part", "parts")
+    text = f"{parts} dropped, {counted(report.pruned, 'entry', 'entries')} pruned, as the log says"
+    return f"{text}; {report.unexplained:,} more without a word" if report.unexplained else text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,4 +216,5 @@ def add_to(parent: typer.Typer) -> None:
     command(app, "prove", example="answerable ledger prove last -o proof.tlog-proof")(prove)
     command(app, "checkpoint", example="answerable ledger checkpoint > checkpoint.note")(checkpoint)
     command(app, "export", example="answerable ledger export -o entries.jsonl --since 7d")(export)
+    keeping.add_to(app)
     parent.add_typer(app, name="ledger")

@@ -38,6 +38,10 @@ class Common(Json):
     ] = None
 
 
+Principal = Annotated[str, typer.Option("--principal", metavar="P", help="Who asks, as kind:id.")]
+LOCAL = "user:local"
+
+
 class _Plain:
     """Shows a flag without a type: it takes no value."""
 

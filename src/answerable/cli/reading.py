@@ -10,8 +10,8 @@ from uuid import UUID
 import typer
 
 from answerable.cli.homes import open_home, record_named
-from answerable.cli.options import Common, command
-from answerable.cli.printing import columns_of, note, say_json, say_line, say_table, short_time
+from answerable.cli.options import LOCAL, Common, Principal, command
+from answerable.cli.printing import columns_of, counted, note, say_json, say_line, say_table, short_time
 from answerable.errors import UsageError, did_you_mean
 from answerable.ledger.entry import KINDS
 from answerable.ledger.story import READERS
@@ -50,6 +50,7 @@ class WhyOptions(Common):
     record: Annotated[str | None, typer.Argument(metavar="RECORD", help="A record id, or last.")] = None
     key: Annotated[str | None, typer.Option("--key", metavar="K", help="The key of the case instead.")] = None
     decision: DecisionName = None
+    principal: Principal = LOCAL
     reader: Annotated[
         str, typer.Option("--for", metavar="READER", help="person (affected), operator or auditor.")
     ] = "operator"
@@ -69,8 +70,9 @@ def why(options: WhyOptions) -> None:
         raise UsageError("why needs one case", next_step='name a record id or "last", or give --key K')
     with open_home(options.home) as workspace:
         _check_decision(workspace, options.decision)
-        record = None if options.record is None else record_named(workspace, options.record)
-        found = _presentable(workspace.why(record, key=options.key, decision=options.decision))
+        asked = {"principal": options.principal}
+        record = None if options.record is None else record_named(workspace, options.record, **asked)
+        found = _presentable(workspace.why(record, key=options.key, decision=options.decision, **asked))
         if options.json:
             say_json(found.data)
         else:
@@ -115,6 +117,7 @@ class RecordsOptions(Common):
         str | None,
         typer.Option("--where", metavar="EXPR", help="Such as: status = escalated and confidence < 0.8"),
     ] = None
+    principal: Principal = LOCAL
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="At most so many; 0 for all.")] = (
         50
     )
@@ -183,6 +186,7 @@ def _listed(
             kinds=kinds,
             limit=size,
             before=before,
+            principal=options.principal,
         )
         yield from page
         if len(page) < size:
@@ -215,11 +219,17 @@ def _entry_cells(line: Mapping[str, Any], what: str, *, wide: bool) -> list[str]
 
 def _what(workspace: "Workspace", line: Mapping[str, Any]) -> str:
     """Return what an entry says, in one line; of an alert or a breaker that stands in a part of it."""
-    if line["kind"] in ("alert", "breaker", "truth", "opened"):
+    if line["kind"] in ("alert", "breaker", "truth", "opened", "drop", "retention"):
         stored = workspace.ledger.get(UUID(str(line["record_id"])).bytes)
         detail = (stored and workspace.ledger.body(stored, "detail")) or {}
         if line["kind"] == "truth":
             return f"{line['made_by']} says {values(detail.get('fields'))}"
+        if line["kind"] == "drop":
+            runs = [run for of_part in (detail.get("parts") or {}).values() for run in of_part]
+            return counted(sum(last - first + 1 for first, last in runs), "part dropped", "parts dropped")
+        if line["kind"] == "retention":
+            keys = counted(len(detail.get("shredded") or ()), "key", "keys")
+            return f"{keys} shredded, {counted(detail.get('pruned') or 0, 'entry', 'entries')} pruned"
         if line["kind"] == "opened":
             return f"data left for {', '.join(detail.get('destinations') or ()) or 'nobody'}"
         if line["kind"] == "breaker":

@@ -1,6 +1,7 @@
 """Takes secrets out of any text that ends up in a record, a log or an error."""
 
 import re
+from collections.abc import Callable, Iterator
 from typing import Final
 
 MASK: Final = "***"
@@ -83,6 +84,16 @@ _HOOK = re.compile(
     r"|api\.telegram\.org/(?:file/)?bot|hooks\.zapier\.com/hooks/catch/)[A-Za-z0-9/_@:*-]+",
     re.IGNORECASE,
 )
+SIGNS: Final = (  # occurs in every text that holds a secret; in the language that re and RE2 share
+    rf"-----BEGIN|(?i:{_NAMES.replace('(?<![a-z])', '')}|authorization|cookie|bearer|basic|identified|passwd)"
+    r"|(?i:sig|pass|pw)[\\\"' \t\r\n\x0b\x0c\x1c-\x1f]{0,12}(?:[=:]|%3[dD])|[?&](?i:key|auth|code)|://[^ ]*@"
+    r"|(?:^|[ \t\r\n\x0b\x0c\x1c-\x1f])(?:-u|--user|--proxy-user)"
+    r"|sk-|[srp]k_(?:live|test)_|whsec_|A[KS]IA[A-Z0-9]|gh[pousr]_|github_pat_|glpat-|xox[a-z]-|xapp-|AIza"
+    r"|ya29\.|AQ\."
+    r"|(?:hf|gsk|npm|r8|rpa|figd|ntn)_|(?:xai|tvly|pplx|nvapi|csk|pypi)-|tgp_v1_|lsv2_|dapi[0-9a-f]|lin_api_|ABSK"
+    r"|do[por]_v1|SG\.|hv[sbr]\.|gl(?:sa|c)_|shp(?:at|ss|ca|pa)_|AT(?:ATT|CTT|BB)|[0-9]{8}:A|eyJ"
+    r"|(?i:hooks\.slack|discord|webhook\.office|outlook\.office|api\.telegram|hooks\.zapier)"
+)
 _VERBS = ("is", "was", "provided", "used", "given")
 _NOTHING = frozenset({"", "null", "none", "true", "false", MASK})
 _FREELY = frozenset({"token", "secret", "signature", "credential", "credentials"})  # also words of a sentence
@@ -104,26 +115,37 @@ def masked(text: str) -> str:
     and sentences, addresses of webhooks, private keys, and keys whose shape gives them away. Takes time in
     proportion to the length.
     """
-    text = _SHAPES.sub(_shape, _PRIVATE_KEY.sub(MASK, text))
-    if "://" in text:
-        text = _HOOK.sub(rf"\1{MASK}", _URL.sub(_url, text))
-    seen = text.lower()  # looked at before the slower patterns
-    if "authorization" in seen or "cookie" in seen:
-        text = _HEADER.sub(_header, text)
-    if "('" in seen or '("' in seen or "(b" in seen:
-        text = _PAIR.sub(rf"\1{MASK}", text)
-    if "bearer" in seen or "basic" in seen:
-        text = _SCHEME.sub(_scheme, text)
-    text = _NAMED.sub(_named, text)
-    if any(word in seen for word in _VERBS):
-        text = _SAID.sub(_said, text)
-    if "password" in seen or "identified" in seen:
-        text = _SQL.sub(rf"\1{MASK}", text)
-    if "</" in seen:
-        text = _ELEMENT.sub(_element, text)
-    if "-u" in seen or "--proxy-user" in seen:
-        text = _LOGIN.sub(_login, text)
-    return _OPTION.sub(_option, text) if "--" in seen else text
+    for pattern, change in _stages(text):
+        text = pattern.sub(change, text)
+    return text
+
+
+def secrets(text: str) -> list[tuple[int, int]]:
+    """Return where the secrets stand that `masked` would replace, (start, end); some may overlap."""
+    places = []
+    for pattern, change in _stages(text):
+        for found in pattern.finditer(text):
+            whole, told = found[0], found.expand(change) if isinstance(change, str) else change(found)
+            if told != whole:
+                before = _alike(whole, told)
+                behind = _alike(whole[before:][::-1], told[before:][::-1])
+                places.append((found.start() + before, found.end() - behind))
+    return places
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters the two begin with in common."""
+    return next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+
+
+def _stages(text: str) -> "Iterator[_Stage]":
+    """Return the patterns that may match, in their order."""
+    seen = text.lower()
+    for words, pattern, change in _STAGES:
+        if all(any(one in seen for one in each) for each in words):
+            yield pattern, change
 
 
 def _header(found: re.Match[str]) -> str:
@@ -223,3 +245,34 @@ def _like_a_key(value: str) -> bool:
         or any(c.isdigit() or c in "*=+/" for c in value)
         or (any(c.isupper() for c in inner) and any(c.islower() for c in inner))
     )
+
+
+_Change = str | Callable[[re.Match[str]], str]
+_Stage = tuple[re.Pattern[str], _Change]
+_KEYS = ("pass", "pwd", "pw", "credential", "secret", "token", "sig", "key", "sessid", "sessionid")
+_BEGINNINGS = tuple(  # of keys with a shape of their own, in lower case
+    re.findall(
+        r"\S+",
+        """
+        sk- k_live_ k_test_ whsec_ akia asia ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- xox xapp- aiza ya29.
+        aq. hf_ gsk_ npm_ r8_ rpa_ figd_ ntn_ xai- tvly- pplx- nvapi- csk- pypi- tgp_v1_ lsv2_ dapi lin_api_
+        absk _v1_ sg. hvs. hvb. hvr. glsa_ glc_ shpat_ shpss_ shpca_ shppa_ atatt atctt atbb :a eyj
+        """,
+    )
+)
+_STAGES: Final[tuple[tuple[tuple[tuple[str, ...], ...], re.Pattern[str], _Change], ...]] = (
+    # of each of the first one occurs where the pattern matches; the pattern; what comes instead
+    ((("-----begin",),), _PRIVATE_KEY, MASK),
+    ((_BEGINNINGS,), _SHAPES, _shape),
+    ((("://",), ("hooks.", "discord", "webhook", "telegram")), _HOOK, rf"\1{MASK}"),
+    ((("://",), ("@",)), _URL, _url),
+    ((("authorization", "cookie"),), _HEADER, _header),
+    ((("('", '("', "(b"), ("',", '",')), _PAIR, rf"\1{MASK}"),
+    ((("bearer", "basic"),), _SCHEME, _scheme),
+    (((*_KEYS, "?auth", "&auth", "?code", "&code"), ("=", ":", "%3d")), _NAMED, _named),
+    ((_KEYS, _VERBS), _SAID, _said),
+    ((("password", "identified"),), _SQL, rf"\1{MASK}"),
+    ((_KEYS, ("</",)), _ELEMENT, _element),
+    ((("-u", "--user", "--proxy-user"), (":",)), _LOGIN, _login),
+    ((_KEYS, ("--",)), _OPTION, _option),
+)

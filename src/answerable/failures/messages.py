@@ -325,7 +325,7 @@ def next_step(why: Mapping[str, Any]) -> str:
     if why["status"] == "refused":
         steps = {
             "invalid-input": "send a valid input",
-            "denied": "let somebody ask who may, or change the policy",
+            "denied": (why.get("permit") or {}).get("remedy") or "let somebody ask who may",
         }
         return steps.get(_fault(why) or "", mend or "nothing; no other decider is asked after a refusal")
     if why["degraded"] == "expired":

@@ -18,14 +18,44 @@ ACTIONS: tuple[Action, ...] = (
     "export",
     "administer",
 )
-ResourceKind = Literal["Decision", "Source", "Subject", "Home"]
+ResourceKind = Literal["Decision", "Source", "Row", "Subject", "Home"]
+APPLIES: Mapping[Action, tuple[ResourceKind, ...]] = {
+    "decide": ("Decision",),
+    "read": ("Decision", "Source", "Row", "Subject", "Home"),
+    "reveal": ("Decision", "Subject"),
+    "review": ("Decision",),
+    "approve": ("Decision", "Subject", "Home"),
+    "erase": ("Subject", "Home"),
+    "export": ("Decision", "Subject", "Home"),
+    "administer": ("Decision", "Home"),
+}  # what each action can be done with
+ColumnKind = Literal["text", "whole", "flag", "texts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a source's rows that policies may ask for. empty: whether a row may have no value in it."""
+
+    kind: ColumnKind
+    empty: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A source as policies know it. columns: name -> what it holds; those that are not here stay unseen."""
+
+    source: str
+    owner: str = ""
+    purposes: tuple[str, ...] = ()
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What is acted on: a decision or a source by its name, a subject by its keyed digest, the home.
+    """What is acted on: a decision, a source or a row of it by the source's name, a subject, the home.
 
-    attributes: what policies may ask of it; of a row, its columns (None: empty).
+    id: a subject's is its keyed digest. attributes: what policies may ask of it: of a decision its owner,
+    purpose and severity; of a row its columns (None: empty).
     """
 
     kind: ResourceKind

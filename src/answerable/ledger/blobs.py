@@ -4,7 +4,7 @@ from pathlib import Path
 
 from answerable.errors import TamperFound
 from answerable.ledger import durable
-from answerable.ledger.envelope import part_digest
+from answerable.ledger.envelope import PREFIX, key_id_of, part_digest
 
 FOLDER = "blobs"  # in the home
 
@@ -46,6 +46,25 @@ class Blobs:
                 next_step="restore this file from a backup",
             )
         return envelope
+
+    def key_of(self, digest: bytes) -> bytes | None:
+        """Return the id of the key under which a blob is sealed; None if it is clear or not there."""
+        try:
+            with self._path(digest).open("rb") as file:
+                prefix = file.read(PREFIX)
+        except OSError:
+            return None
+        return key_id_of(prefix) if len(prefix) == PREFIX else None
+
+    def remove(self, digest: bytes) -> int:
+        """Delete a blob, if it is there; return how many bytes it had."""
+        path = self._path(digest)
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            return 0
+        return size
 
     def _path(self, digest: bytes) -> Path:
         name = digest.hex()

@@ -18,7 +18,8 @@ class Segment:
     """One sealed file: the entries with lo <= index < hi, both multiples of 256.
 
     at_lo, at_hi, id_lo, id_hi: the smallest and largest of its entries. size: of the file, in bytes.
-    path: relative to the segments folder. sha256: of the file. tiles: 32 bytes for each 256 entries.
+    path: relative to the segments folder, "" once the file was pruned. sha256: of the file. tiles: 32 bytes
+    for each 256 entries; they stay when the file goes.
     """
 
     lo: int
@@ -32,6 +33,11 @@ class Segment:
     sha256: bytes
     tiles: bytes
     format: int
+
+    @property
+    def pruned(self) -> bool:
+        """True if its entries were removed when their time was over."""
+        return not self.path
 
     @property
     def blocks(self) -> list[bytes]:
@@ -90,6 +96,19 @@ def add_segment(segment: Segment) -> Write:
     row = asdict(segment)
     row["bytes"] = row.pop("size")
     return Write(ADD_SEGMENT, row, expect=1, clash=f"segment {segment.lo} is there already")
+
+
+def swap_segment(was: Segment, *, path: str, sha256: bytes, size: int) -> Write:
+    """Return the write that puts another file in the place of a segment's; it clashes if that changed."""
+    from answerable.state.segments import SWAP_SEGMENT
+
+    row = {"of_lo": was.lo, "was": was.sha256, "now_path": path, "now_sha256": sha256, "now_bytes": size}
+    return Write(SWAP_SEGMENT, row, expect=1, clash=f"segment {was.lo} was changed")
+
+
+def prune_segment(segment: Segment) -> Write:
+    """Return the write that says that a segment's file is gone; its tiles stay."""
+    return swap_segment(segment, path="", sha256=b"", size=0)
 
 
 def tree_of(blocks: Frontier) -> Frontier:

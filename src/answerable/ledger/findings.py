@@ -25,6 +25,8 @@ class Report:
 
     entries: found, of which `journal_tail` are not sealed. trust: what the result rests on; `self-signed`
     finds damage and outsiders, not the holder of the key. checkpoint: the head's size, root (hex), signers.
+    pruned: entries whose time is over; their leaves are gone, the roots over them are kept. dropped: parts
+    that are gone by entries that say so. unexplained: parts that are gone without; each is a problem too.
     """
 
     entries: int
@@ -33,6 +35,9 @@ class Report:
     trust: Trust
     checkpoint: dict[str, Any]
     problems: tuple[Problem, ...]
+    pruned: int = 0
+    dropped: int = 0
+    unexplained: int = 0
 
     @property
     def ok(self) -> bool:
@@ -46,6 +51,9 @@ class Report:
             "entries": self.entries,
             "segments": self.segments,
             "journal_tail": self.journal_tail,
+            "pruned": self.pruned,
+            "dropped": self.dropped,
+            "unexplained": self.unexplained,
             "trust": self.trust,
             "checkpoint": self.checkpoint,
             "problems": [{"where": problem.where, "what": problem.what} for problem in self.problems],

@@ -3,8 +3,9 @@
 import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from answerable.encoding import decode
 from answerable.errors import TamperFound, UsageError
@@ -26,6 +27,7 @@ from answerable.ports import Journal, Signer
 
 Progress = Callable[[int, int], None]  # entries done, entries to do
 Opener = Callable[[Stored, bytes], bytes | Gone]  # an entry and an envelope of it that is not clear
+T = TypeVar("T")
 
 _STATE = {CLEAR: "clear", AES256GCM_HKDF: "sealed", DROPPED: "dropped"}
 
@@ -70,11 +72,14 @@ class Ledger:
 
     def get(self, entry_id: bytes) -> Stored | None:
         """Return the entry with this id (16 bytes), or None. Raises TamperFound if its segment is damaged."""
+        return self._again(lambda: self._get(entry_id))
+
+    def _get(self, entry_id: bytes) -> Stored | None:
         # The journal first: what leaves it meanwhile is in the catalog before.
         stored = self.journal.get(entry_id)
         if stored is not None:
             return stored
-        for segment in catalog.segments_of_id(self.journal, entry_id):
+        for segment in _kept(catalog.segments_of_id(self.journal, entry_id)):
             with SegmentFile(self._file(segment)) as file:
                 stored = file.get(entry_id)
             if stored is not None:
@@ -86,7 +91,7 @@ class Ledger:
 
         Raises TamperFound if the part is a blob that is missing or was changed.
         """
-        envelope = self._envelope(stored, part)
+        envelope = self.envelope(stored, part)
         if envelope is None:
             return None
         raw = open_clear(envelope)
@@ -97,13 +102,32 @@ class Ledger:
             raw = found
         return decode(raw)
 
+    def envelope(self, stored: Stored, part: str) -> bytes | None:
+        """Return a part as it is stored, from the blob store where it is there; None if there is none.
+
+        Raises TamperFound if the part is a blob that is missing or was changed.
+        """
+        envelope = stored.entry.parts.get(part)
+        if envelope is None or envelope[0] != ELSEWHERE:
+            return envelope
+        try:
+            return self.blobs.get(part, part_digest(part, envelope))
+        except TamperFound:
+            now = self.get(stored.entry.id)  # it may have been dropped since it was read
+            if now is not None and now.entry.parts.get(part, b"")[:1] == bytes([DROPPED]):
+                return now.entry.parts[part]
+            raise
+
     def latest(self, wanted: Filter) -> list[Listed]:
         """Return the entries that `wanted` describes, newest first; no part is read."""
+        return self._again(lambda: self._latest(wanted))
+
+    def _latest(self, wanted: Filter) -> list[Listed]:
         found = {item.index: item for item in self.journal.latest(wanted)}
         if wanted.limit is None or len(found) < wanted.limit:
             sealed = [
                 segment
-                for segment in catalog.segments_of_time(self.journal, wanted.since, wanted.until)
+                for segment in _kept(catalog.segments_of_time(self.journal, wanted.since, wanted.until))
                 if wanted.before is None or segment.lo < wanted.before
             ]
             if sealed:
@@ -115,14 +139,58 @@ class Ledger:
 
     def hourly(self, since: int, until: int) -> list[Hour]:
         """Return each hour's decisions, failures and p95 latency, by decision; microseconds since 1970."""
-        sealed, tail = self._cut(Filter(since=since, until=until, limit=None))
-        paths = [self._file(s) for s in sealed if s.at_hi >= since and s.at_lo < until]
-        return self._reader.hourly(paths, tail, since, until)
+
+        def read() -> list[Hour]:
+            sealed, tail = self._cut(Filter(since=since, until=until, limit=None))
+            paths = [self._file(s) for s in sealed if s.at_hi >= since and s.at_lo < until]
+            return self._reader.hourly(paths, tail, since, until)
+
+        return self._again(read)
 
     def kinds(self) -> dict[str, int]:
         """Return how many entries there are of each kind."""
-        sealed, tail = self._cut(Filter(kinds=(), limit=None))
-        return self._reader.kinds([self._file(segment) for segment in sealed], tail)
+
+        def read() -> dict[str, int]:
+            sealed, tail = self._cut(Filter(kinds=(), limit=None))
+            return self._reader.kinds([self._file(segment) for segment in sealed], tail)
+
+        return self._again(read)
+
+    def filled(self) -> list[tuple[Any, ...]]:
+        """Return (kind, status, entries, and the columns of the block `filled` of segments.sql)."""
+
+        def read() -> list[tuple[Any, ...]]:
+            sealed, tail = self._cut(Filter(kinds=(), limit=None))
+            return self._reader.filled([self._file(segment) for segment in sealed], tail)
+
+        return self._again(read)
+
+    def entries(self, since: int | None = None) -> Iterator[Stored]:
+        """Yield every entry, by index, although a sealer may be at work; what was pruned is left out.
+
+        since: microseconds since 1970; segments whose entries are all older are not read.
+        """
+        at = 0
+        while at < (size := self.journal.head().size):
+            start = at
+            segment = self._segment_at(at)
+            if segment is not None:
+                if not segment.pruned and (since is None or segment.at_hi >= since):
+                    with self._again(partial(self._open_at, at)) as file:
+                        yield from file.stored()
+                at = segment.hi
+                continue
+            for batch in self.journal.scan(at, size):
+                for stored in batch:
+                    if stored.index != at:
+                        break
+                    yield stored
+                    at += 1
+            if at == start and self._segment_at(at) is None:
+                raise TamperFound(
+                    f"entry {at} is missing",
+                    next_step="run `answerable ledger verify` to find what was removed",
+                )
 
     # -- keeping -------------------------------------------------------------------------------------
 
@@ -155,14 +223,14 @@ class Ledger:
         stored = self.get(entry_id)
         if stored is None:
             raise UsageError(
-                f"no entry {text_id(entry_id)} is in the home {self.folder}",
+                f"no entry {text_id(entry_id)} is in the home {self.folder}{self._if_pruned(entry_id)}",
                 next_step="check the id, or name the right home with --home",
             )
-        return prove(self.journal, self.folder, self.keys, stored, kept=kept)
+        return self._again(lambda: prove(self.journal, self.folder, self.keys, stored, kept=kept))
 
     def checkpoint(self) -> Kept:
         """Keep the current head's signed note in the home and return it."""
-        return keep_checkpoint(self.journal, self.folder, self.keys)
+        return self._again(lambda: keep_checkpoint(self.journal, self.folder, self.keys))
 
     def export(self, path: Path, *, since: int | None = None, until: int | None = None) -> int:
         """Write every entry with since <= at < until (microseconds) as a line of JSON; return how many.
@@ -174,7 +242,7 @@ class Ledger:
         name = durable.temporary(path)
         try:
             with name.open("xb") as file:
-                for stored in self._entries():
+                for stored in self.entries():
                     at = stored.entry.header["at"]
                     if (since is None or at >= since) and (until is None or at < until):
                         file.write(json.dumps(self._record(stored), ensure_ascii=False).encode() + b"\n")
@@ -186,6 +254,17 @@ class Ledger:
 
     # -- inside --------------------------------------------------------------------------------------
 
+    def _again(self, read: Callable[[], T]) -> T:
+        """Read; once more if that fails: a file may have been written anew and the old one be gone."""
+        try:
+            return read()
+        except (TamperFound, FileNotFoundError):
+            return read()
+
+    def _if_pruned(self, entry_id: bytes) -> str:
+        gone = [one for one in catalog.segments_of_id(self.journal, entry_id) if one.pruned]
+        return f"; if it was among the entries before {gone[0].hi}, it was pruned" if gone else ""
+
     def _file(self, segment: Segment) -> Path:
         path = segment.file(self._segments)
         if not path.exists():
@@ -195,12 +274,6 @@ class Ledger:
             )
         return path
 
-    def _envelope(self, stored: Stored, part: str) -> bytes | None:
-        envelope = stored.entry.parts.get(part)
-        if envelope is not None and envelope[0] == ELSEWHERE:
-            return self.blobs.get(part, part_digest(part, envelope))
-        return envelope
-
     def _cut(self, wanted: Filter) -> tuple[list[Segment], list[Listed]]:
         """Return the segments and the journal's entries behind them, as of one moment."""
         sealed = catalog.segments(self.journal)
@@ -209,31 +282,17 @@ class Ledger:
             tail = [item for item in self.journal.latest(wanted) if item.index >= end]
             again = catalog.segments(self.journal)
             if len(again) == len(sealed):  # else a sealer moved entries between the two reads
-                return sealed, tail
+                return _kept(again), tail
             sealed = again
 
-    def _entries(self) -> Iterator[Stored]:
-        """Yield every entry, by index, although a sealer may be at work."""
-        at = 0
-        while at < (size := self.journal.head().size):
-            start = at
-            for segment in catalog.segments(self.journal):
-                if segment.lo <= at < segment.hi:
-                    with SegmentFile(self._file(segment)) as file:
-                        for stored in file.stored():
-                            yield stored
-                    at = segment.hi
-            for batch in self.journal.scan(at, size):
-                for stored in batch:
-                    if stored.index != at:
-                        break
-                    yield stored
-                    at += 1
-            if at == start:
-                raise TamperFound(
-                    f"entry {at} is missing",
-                    next_step="run `answerable ledger verify` to find what was removed",
-                )
+    def _segment_at(self, index: int) -> Segment | None:
+        found = (one for one in catalog.segments(self.journal) if one.lo <= index < one.hi)
+        return next(found, None)
+
+    def _open_at(self, index: int) -> SegmentFile:
+        segment = self._segment_at(index)
+        assert segment is not None  # rows of the catalog stay
+        return SegmentFile(self._file(segment))
 
     def _record(self, stored: Stored) -> dict[str, Any]:
         entry = stored.entry
@@ -248,10 +307,15 @@ class Ledger:
         return record
 
     def _part(self, stored: Stored, name: str) -> dict[str, Any]:
-        envelope = self._envelope(stored, name) or b""
+        envelope = self.envelope(stored, name) or b""
         part: dict[str, Any] = {"state": _STATE[envelope[0]], "digest": stored.entry.digests[name].hex()}
         if envelope[0] == CLEAR:
             part["body"] = decode(open_clear(envelope) or b"null")
         elif envelope[0] == AES256GCM_HKDF:
             part["envelope"] = base64.b64encode(envelope).decode()
         return part
+
+
+def _kept(found: Sequence[Segment]) -> list[Segment]:
+    """Return the segments whose entries are still there."""
+    return [segment for segment in found if not segment.pruned]

@@ -169,6 +169,11 @@ def _leaf_reader(
 
     def read(start: int) -> list[bytes]:
         segment = segment_of(start)
+        if segment is not None and segment.pruned:
+            raise UsageError(
+                f"the entries {segment.lo} to {segment.hi - 1} were pruned: their leaves are gone",
+                next_step="use a proof that was exported before, or prove a later entry",
+            )
         if segment is not None:
             with SegmentFile(segment.file(folder)) as file:
                 return file.leaves(start, start + TILE)

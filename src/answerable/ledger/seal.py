@@ -1,6 +1,7 @@
 """Sealing: closed ranges of the journal are checked, become segment files and enter the catalog."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def seal(
             raise _outrun(start) from exc
         raise
     _publish(journal, work.made, fence)
-    _remove_orphans(journal, folder, start, work.made[-1].hi)
+    remove_orphans(journal, folder, start, work.made[-1].hi)
     return Sealed(entries=sum(s.hi - s.lo for s in work.made), segments=tuple(work.made))
 
 
@@ -101,11 +102,12 @@ def _publish(journal: Journal, made: Sequence[Segment], fence: Sequence[Write]) 
         journal.drop(segment.hi)
 
 
-def _remove_orphans(journal: Journal, folder: Path, start: int, stop: int) -> None:
+def remove_orphans(journal: Journal, folder: Path, start: int, stop: int) -> None:
     """Remove files that a crash left in the sealed range start..stop-1 and no catalog row names.
 
     Whoever seals by now works behind `stop`; the catalog is read after the files, so what it gained is kept.
-    Half-written files may be another sealer's and are left to the cleaner.
+    Half-written files may be another sealer's and are left to the cleaner, and so is a file that Windows
+    does not give away because somebody reads it.
     """
     files = [*folder.glob("day=*/seg-*.parquet")]
     named = {segment.path for segment in segments(journal)}
@@ -114,7 +116,8 @@ def _remove_orphans(journal: Journal, folder: Path, start: int, stop: int) -> No
         if not (number.isascii() and number.isdigit() and start <= int(number) < stop):
             continue
         if path.relative_to(folder).as_posix() not in named:
-            path.unlink(missing_ok=True)
+            with suppress(PermissionError):
+                path.unlink(missing_ok=True)
 
 
 class _Pass:

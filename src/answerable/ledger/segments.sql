@@ -17,3 +17,25 @@ SELECT kind, count(*) AS entries
 FROM {entries}
 GROUP BY kind
 ORDER BY kind
+
+-- name: filled
+SELECT kind,
+       status,
+       count(*) AS entries,
+       count(version) AS version,
+       count(definition) AS definition,
+       count(principal) AS principal,
+       count(purpose) AS purpose,
+       count(policy) AS policy,
+       count(stage) AS stage,
+       count(confidence) AS confidence,
+       count(retention) AS retention,
+       count(latency_us) AS latency_us,
+       count(degraded) AS degraded,
+       count(*) FILTER (WHERE fault = 'denied') AS denied,
+       count(DISTINCT decision) AS decisions,
+       min("at") AS first_at,
+       max("at") AS last_at
+FROM {entries}
+GROUP BY kind, status
+ORDER BY kind, status

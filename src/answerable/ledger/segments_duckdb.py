@@ -66,6 +66,10 @@ class SegmentReader:
         """Return how many entries there are of each kind."""
         return dict(self._aggregate("kinds", paths, tail, []))
 
+    def filled(self, paths: Sequence[Path], tail: Sequence[Listed]) -> list[tuple[Any, ...]]:
+        """Return by kind and status how many entries there are and how many have each field filled."""
+        return self._aggregate("filled", paths, tail, [])
+
     def close(self) -> None:
         """Release the connection."""
         with self._lock:

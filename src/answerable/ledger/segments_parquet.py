@@ -117,10 +117,21 @@ class SegmentWriter:
         if self._waiting_rows >= ROW_GROUP or self._waiting_bytes >= ROW_GROUP_BYTES:
             self._flush()
 
-    def finish(self, root: bytes) -> tuple[str, int, bytes]:
+    def copy(self, group: Any) -> None:
+        """Add a row group of another segment (a RecordBatch of all columns) as it stands there."""
+        import pyarrow as pa
+
+        if self._hi == self._lo:
+            self._first_at = group.column(COLUMNS.index("at"))[0].as_py()
+        self._hi += len(group)
+        table = pa.Table.from_batches([group]).cast(schema())
+        self._writer.write_table(table, row_group_size=len(group))
+
+    def finish(self, root: bytes, *, anew: bool = False) -> tuple[str, int, bytes]:
         """Make the file durable; return its path under the folder, its size in bytes and its SHA-256.
 
-        root: of the tree over its leaves. A file of the same name, left by a crash, is replaced.
+        root: of the tree over its leaves. A file of the same name, left by a crash, is replaced. anew: it
+        takes the place of another file, so its name tells its content and never is that of the other one.
         """
         self._flush()
         self._writer.add_key_value_metadata(
@@ -134,6 +145,10 @@ class SegmentWriter:
         )
         self._writer.close()
         path = segment_path(self._lo, self._first_at, root)
+        if anew:
+            self._file.flush()
+            mark = file_digest(Path(self._file.name)).hex()[:8]
+            path = f"{path.removesuffix('.parquet')}-{mark}.parquet"
         target = self._folder / path
         if not target.parent.is_dir():
             target.parent.mkdir(exist_ok=True)  # another sealer may be as far

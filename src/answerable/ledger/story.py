@@ -137,6 +137,8 @@ def _for_auditor(why: Mapping[str, Any]) -> Iterator[str]:
     if stakes:
         wrong, review = (f"{stakes[n]} {stakes['currency']}" for n in ("wrong", "review"))
         yield f"  stakes: severity {stakes['severity']}, a wrong field costs {wrong}, a review {review}"
+    if named := (why.get("permit") or {}).get("policies"):
+        yield f"  decided by the policies {', '.join(named)}"
     for name, value in sorted(why["versions"].items()):
         yield f"  {name}: {value}"
     if why.get("destinations"):

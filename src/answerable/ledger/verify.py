@@ -1,6 +1,6 @@
 """Verification: all is recomputed from stored bytes and compared with what was signed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from answerable.ledger.catalog import Segment, mistyped, segments, tree_of
 from answerable.ledger.entry import Head
 from answerable.ledger.findings import Findings, Report, Trust
 from answerable.ledger.note import Checkpoint, VerifierKey, open_note
+from answerable.ledger.taken import StandIns, Taken
 from answerable.ledger.tlog import TILE, Frontier
 from answerable.ledger.verify_entries import JOURNAL, Leaves, SegmentCheck, check_indexes, journal_leaves
 from answerable.ports import Journal
@@ -121,17 +122,19 @@ class _Walk:
         self._journal, self._folder, self._home, self._keys = journal, folder, home, keys
         self._progress = progress or (lambda done, total: None)
         self._found = Findings()
-        self._blobs = Blobs(folder / BLOBS)
         self._head: Head | None = None
         self._signed_by: list[str] = []
         self._sealed: list[Segment] = []
         self._kept: list[tuple[str, Checkpoint]] = []
         self._notes: list[str] = []  # newest last
-        self._entries = self._tail = 0
+        self._entries = self._tail = self._pruned = 0
 
     def run(self) -> None:
         """Walk; every problem lands in the findings."""
         self._read_catalog()
+        self._blobs = Blobs(self._folder / BLOBS)
+        self._taken = Taken(self._journal, self._folder / SEGMENTS, self._sealed, self._blobs)
+        self._stand_ins = StandIns(self._blobs, self._taken)
         self._read_checkpoints()  # before the head: what is kept meanwhile is not newer than the log
         self._read_head()
         size = self._head.size if self._head else 0
@@ -145,9 +148,9 @@ class _Walk:
         self._judge(tree, size)
 
     def outrun(self) -> bool:
-        """Say whether entries were sealed since this walk began."""
+        """Say whether entries were sealed, or segments written anew or pruned, since this walk began."""
         try:
-            return [s.hi for s in segments(self._journal)] != [s.hi for s in self._sealed]
+            return segments(self._journal) != self._sealed
         except Exception:  # then the catalog is damaged, which is a finding already
             return False
 
@@ -169,6 +172,9 @@ class _Walk:
             trust=trust,
             checkpoint=checkpoint,
             problems=self._found.all(),
+            pruned=self._pruned,
+            dropped=self._stand_ins.dropped.total() - self._stand_ins.unexplained,
+            unexplained=self._stand_ins.unexplained,
         )
 
     # -- what was signed -----------------------------------------------------------------------------
@@ -244,33 +250,51 @@ class _Walk:
         end = max((segment.hi for segment in self._sealed), default=0)
         undropped: dict[int, bytes] = {}
         if end:
-            for first, leaves in journal_leaves(self._journal, 0, end, blobs=self._blobs, found=self._found):
+            aside = StandIns(self._blobs, self._taken)  # they are counted where they are sealed
+            for first, leaves in journal_leaves(self._journal, 0, end, stand_ins=aside, found=self._found):
                 undropped.update((i, leaf) for i, leaf in enumerate(leaves, start=first) if leaf is not None)
         at = 0
         for segment in self._sealed:
             if segment.lo != at:
                 self._no_segment(at, segment.lo)
-            check = SegmentCheck(
-                segment,
-                self._folder / SEGMENTS,
-                home=self._home,
-                blobs=self._blobs,
-                journal=undropped,
-                found=self._found,
-            )
-            leaves = check.run()
+            leaves = self._leave_out(segment) if segment.pruned else self._check(segment, undropped)
             tree.add_segment(segment, leaves)
             self._entries += sum(leaf is not None for leaf in leaves)
             at = segment.hi
             self._progress(min(at, size), size)
         return end
 
+    def _check(self, segment: Segment, undropped: Mapping[int, bytes]) -> Leaves:
+        return SegmentCheck(
+            segment,
+            self._folder / SEGMENTS,
+            home=self._home,
+            stand_ins=self._stand_ins,
+            journal=undropped,
+            found=self._found,
+        ).run()
+
+    def _leave_out(self, segment: Segment) -> Leaves:
+        """Count a pruned segment: its tiles still give the root, if the log says that it was pruned."""
+        count = segment.hi - segment.lo
+        if count != len(segment.blocks) * TILE:
+            what = f"the tiles of the pruned entries {segment.lo} to {segment.hi - 1} do not fit them"
+            self._found.add("catalog", what)
+            return []
+        if segment.hi > self._taken.pruned_below:
+            what = f"entries {segment.lo} to {segment.hi - 1} are gone as if pruned, and no entry says so"
+            self._found.add("catalog", what)
+        self._pruned += count
+        return [None] * count
+
     def _no_segment(self, at: int, until: int) -> None:
         self._found.add("catalog", f"entries {at} to {until - 1} are in no segment{self._file_of(at)}")
 
     def _walk_tail(self, tree: _Tree, start: int, size: int) -> None:
         at = start
-        for first, leaves in journal_leaves(self._journal, start, size, blobs=self._blobs, found=self._found):
+        for first, leaves in journal_leaves(
+            self._journal, start, size, stand_ins=self._stand_ins, found=self._found
+        ):
             if first > at:
                 self._gone(at, first)
             elif first < at:

@@ -1,14 +1,13 @@
 """The entries' half of `verify`: each leaf from its stored bytes, in a segment file or in the journal."""
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from answerable import formats
 from answerable.errors import TamperFound, UsageError
 from answerable.ledger.arrow_leaves import arrow_leaf_hashes, codecs, fixed_values, integers
-from answerable.ledger.blobs import Blobs
 from answerable.ledger.catalog import Segment
 from answerable.ledger.entry import HEADER_NAMES, PARTS, Filter
 from answerable.ledger.envelope import DROPPED, ELSEWHERE, part_digest
@@ -18,6 +17,7 @@ from answerable.ledger.leaf import leaf_data
 from answerable.ledger.leaf_columns import leaf_hashes, part_digests
 from answerable.ledger.rows import COLUMNS
 from answerable.ledger.segments_parquet import STATISTICS, SegmentFile, file_digest, schema
+from answerable.ledger.taken import StandIns, codec_of
 from answerable.ledger.tlog import HASH, TILE, leaf_hash, root
 from answerable.ports import Journal
 
@@ -40,12 +40,12 @@ class SegmentCheck:
         folder: Path,
         *,
         home: bytes,
-        blobs: Blobs,
+        stand_ins: StandIns,
         journal: Mapping[int, bytes],
         found: Findings,
     ) -> None:
         self._segment, self._folder, self._home = segment, folder, home
-        self._blobs, self._journal, self._found = blobs, journal, found
+        self._stand_ins, self._journal, self._found = stand_ins, journal, found
         self._place = f"segment {segment.path}"
         self.leaves: Leaves = []
         self._statistics: list[dict[str, Statistics]] = []
@@ -169,7 +169,7 @@ class SegmentCheck:
                     )
         for name, column in zip(PARTS, chunk.columns[_PARTS], strict=True):
             if column.null_count < count and codecs(column) & {ELSEWHERE, DROPPED}:
-                check_stand_ins(name, column.to_pylist(), at, self._place, self._blobs, self._found)
+                self._stand_ins.check(name, column.to_pylist(), at, self._place, self._found)
         self.leaves += stored
         times = integers(chunk.column(_AT))
         ids = fixed_values(chunk.column(_ID), 16)
@@ -213,30 +213,8 @@ def _statistics_of(column: Any) -> Statistics:
     return wanted | {1: high, 2: low, 5: high, 6: low}
 
 
-def check_stand_ins(
-    name: str, envelopes: Iterable[Any], at: int, place: str, blobs: Blobs, found: Findings
-) -> None:
-    """Read the blob of each part that is elsewhere; name each that was dropped. at: index of the first.
-
-    Nothing drops parts yet, so whoever put a stand-in there took the part out.
-    """
-    for index, envelope in enumerate(envelopes, start=at):
-        codec = _codec(envelope)
-        if codec == DROPPED:
-            found.add(place, f"its part {name!r} was taken out", index)
-        elif codec == ELSEWHERE:
-            try:
-                blobs.get(name, part_digest(name, envelope))
-            except Exception as exc:
-                found.add(place, exc, index)
-
-
-def _codec(envelope: Any) -> int | None:
-    return envelope[0] if isinstance(envelope, bytes | memoryview) and len(envelope) else None
-
-
 def journal_leaves(
-    journal: Journal, start: int, stop: int, *, blobs: Blobs, found: Findings
+    journal: Journal, start: int, stop: int, *, stand_ins: StandIns, found: Findings
 ) -> Iterator[tuple[int, Leaves]]:
     """Yield (first index, stored leaves) of the journal's rows with start <= index < stop, each checked.
 
@@ -247,7 +225,7 @@ def journal_leaves(
             found.add(JOURNAL, f"an entry has the index {rows[0][0]!r}")
             continue
         columns = list(zip(*rows, strict=True))
-        _check_tail(rows, columns, blobs, found)
+        _check_tail(rows, columns, stand_ins, found)
         yield rows[0][0], [leaf if _is_hash(leaf) else None for leaf in columns[-1]]
 
 
@@ -307,7 +285,7 @@ def _runs(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
 
 
 def _check_tail(
-    rows: Sequence[Sequence[Any]], columns: Sequence[Sequence[Any]], blobs: Blobs, found: Findings
+    rows: Sequence[Sequence[Any]], columns: Sequence[Sequence[Any]], stand_ins: StandIns, found: Findings
 ) -> None:
     header = dict(zip(HEADER_NAMES, columns[1:], strict=False))
     parts = dict(zip(PARTS, columns[_PARTS], strict=True))
@@ -319,8 +297,8 @@ def _check_tail(
     if not sound:
         _check_rows(rows, rows[0][0], JOURNAL, found)
     for name, values in parts.items():
-        if {_codec(value) for value in values} & {ELSEWHERE, DROPPED}:
-            check_stand_ins(name, values, rows[0][0], JOURNAL, blobs, found)
+        if {codec_of(value) for value in values} & {ELSEWHERE, DROPPED}:
+            stand_ins.check(name, values, rows[0][0], JOURNAL, found)
 
 
 def _check_rows(rows: Sequence[Sequence[Any]], at: int, place: str, found: Findings) -> None:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import and_, bindparam, or_, select, update
+from sqlalchemy import and_, bindparam, or_, select, union, update
 
 from answerable.ledger.entry import Statement
 from answerable.state.statements import insert
-from answerable.state.tables import case_key, definition, link, pending
+from answerable.state.tables import case_key, definition, link, opened, pending
 
 ADD_DEFINITION = Statement("add_definition", lambda d: insert(d, definition).on_conflict_do_nothing())
 DEFINITIONS = Statement(
@@ -68,6 +68,11 @@ DUE = Statement(
         .order_by(pending.c.due)
         .limit(bindparam("at_most"))
     ),
+)
+# Every case that has not ended: one that waits for somebody, or is on the road.
+WAITING = Statement(
+    "waiting",
+    lambda d: union(select(pending.c.case_id).where(pending.c.state == "open"), select(opened.c.case_id)),
 )
 # The first resolution wins; a later one finds no open row and is kept as an opinion.
 RESOLVE = Statement(

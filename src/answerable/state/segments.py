@@ -1,6 +1,6 @@
 """The segment catalog: which sealed file holds which entries."""
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 
 from answerable.ledger.entry import Statement
 from answerable.state.statements import insert
@@ -24,5 +24,14 @@ SEGMENTS_OF_TIME = Statement(
         select(segment)
         .where(segment.c.at_hi >= bindparam("since"), segment.c.at_lo < bindparam("until"))
         .order_by(segment.c.lo.desc())
+    ),
+)
+# A file that was written anew, or is gone ("" and no bytes), in place of the one that stood here.
+SWAP_SEGMENT = Statement(
+    "swap_segment",
+    lambda d: (
+        update(segment)
+        .where(segment.c.lo == bindparam("of_lo"), segment.c.sha256 == bindparam("was"))
+        .values(path=bindparam("now_path"), sha256=bindparam("now_sha256"), bytes=bindparam("now_bytes"))
     ),
 )

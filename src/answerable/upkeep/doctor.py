@@ -16,12 +16,14 @@ from answerable.encoding import MICRO, timestamp
 from answerable.errors import AnswerableError, HomeError
 from answerable.failures.alert import STEPS
 from answerable.failures.fault import CATEGORIES
+from answerable.governance.policies_load import SUFFIX, BrokenPolicies, load, read_folder
 from answerable.home import Home, may_become_home, open_home
 from answerable.ledger import sqlite
 from answerable.ledger.catalog import FOLDER as SEGMENTS
 from answerable.ledger.keys import Lookup, absent, load_signer
 from answerable.ledger.note import VerifierKey, open_note
 from answerable.ledger.seal import ENTRIES
+from answerable.permits import OWN, policy_folder
 from answerable.state.alerts import STANDING, UNDELIVERED
 from answerable.state.breakers import BREAKERS
 from answerable.state.roles import ROLES
@@ -213,14 +215,25 @@ def _permissions(folder: Path) -> Iterator[Check]:
 
 
 def _policies(home: Home) -> Iterator[Check]:
-    what = "allow-all, for a single user: whoever can open this home may do everything"
-    files = [path for path in (home.folder / "policies").rglob("*") if path.is_file()]
-    if files:
-        what += f"; the {len(files)} files in {home.folder / 'policies'} are not enforced by this version"
-        step = "let only people into this home who may do everything"
-        yield Check(name="policies", state="warn", what=what, next_step=step)
-    else:
-        yield Check(name="policies", state="ok", what=what)
+    folder = policy_folder(home.folder, Path.cwd())
+    if folder is None:
+        what = "no policies: everybody who can open this home may do everything"
+        step = ""
+        if any(path.is_file() for path in (home.folder / OWN).rglob("*")):
+            what += f"; what lies in {home.folder / OWN} is no policy"
+            step = f"name a file of policies NAME{SUFFIX}, straight in that folder"
+        yield Check(name="policies", state="warn" if step else "ok", what=what, next_step=step)
+        return
+    try:
+        found = load(folder, read_folder(folder), ())
+    except BrokenPolicies as exc:
+        what = f"{exc.what}; a process that runs keeps the last good ones"
+        yield Check(name="policies", state="fail", what=what, next_step=exc.next_step)
+        return
+    what = f"{len(found.policies)} in {folder}, set {found.digest.hex()[:16]}"
+    if found.unknown:
+        what += f"; {', '.join(found.unknown)}: rows that only `answerable policy check` checks"
+    yield Check(name="policies", state="ok", what=what)
 
 
 # -- the journal -------------------------------------------------------------------------------------
@@ -357,14 +370,14 @@ def _tail(patient: _Patient) -> Iterator[Check]:
 def _segments(patient: _Patient) -> Iterator[Check]:
     found = [*_missing_segments(patient), *_stray_files(patient)]
     if not found:
-        ((count,),) = patient.store.rows("SELECT count(*) FROM segment")
+        ((count,),) = patient.store.rows("SELECT count(*) FROM segment WHERE path <> ''")
         found.append(Check(name="segments", state="ok", what=f"{count:,} in the catalog, all there"))
     yield from found
 
 
 def _missing_segments(patient: _Patient) -> Iterator[Check]:
     folder = patient.home.folder / SEGMENTS
-    rows = patient.store.rows("SELECT path, bytes FROM segment ORDER BY lo")
+    rows = patient.store.rows("SELECT path, bytes FROM segment WHERE path <> '' ORDER BY lo")
     for name, size in rows:
         path = folder / name
         there = path.stat().st_size if path.is_file() else None

@@ -71,7 +71,9 @@ class PostgresStore:
                     for block in copy:
                         file.write(block)
             state_format, size, root = connection.execute(HEAD, binary=True).fetchone()
-            named = tuple(row[0] for row in connection.execute("SELECT path FROM segment ORDER BY lo"))
+            named = tuple(
+                row[0] for row in connection.execute("SELECT path FROM segment WHERE path <> '' ORDER BY lo")
+            )
             connection.execute("ROLLBACK")
         (into / TABLES).write_text(json.dumps(columns), encoding="utf-8")
         return Copied(state_format=state_format, size=size, root=root, segments=named)

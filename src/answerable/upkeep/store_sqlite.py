@@ -57,7 +57,7 @@ class SqliteStore:
         (into / COPY).chmod(0o600)
         copy = SqliteStore(into / COPY)
         ((state_format, size, root),) = copy.rows(HEAD)
-        named = tuple(row[0] for row in copy.rows("SELECT path FROM segment ORDER BY lo"))
+        named = tuple(row[0] for row in copy.rows("SELECT path FROM segment WHERE path <> '' ORDER BY lo"))
         return Copied(state_format=state_format, size=size, root=root, segments=named)
 
     def load(self, folder: Path, state_format: int) -> None:
