@@ -200,7 +200,7 @@ DESIGN_KEYS = {
 OUR_KEYS = {
     "version", "key", "proposal", "reasons", "reason", "decider", "confidence", "due", "latency_us",
     "cost", "currency", "stage", "truths", "links", "definition", "messages", "fault", "redone",
-    "tokens", "model", "destinations", "classes", "in_clear", "permit",
+    "tokens", "model", "destinations", "classes", "in_clear", "permit", "gone",
 }  # fmt: skip
 
 

@@ -106,7 +106,6 @@ def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
             next_step="check the id with `answerable records`",
         )
     header = stored.entry.header
-
     gone: list[Gone] = []
 
     def part(name: str) -> Any:
@@ -137,13 +136,9 @@ def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
         "proposal": answered(told.get("proposal")),
         "reason": told.get("reason", ""),
         "due": timestamp(told["due"]) if told.get("due") else None,
-        "latency_us": header["latency_us"],
-        "cost": header["cost"],
-        "currency": header["currency"],
+        **{name: header[name] for name in ("latency_us", "cost", "currency", "model", "stage")},
         "tokens": {"in": header["tokens_in"] or 0, "out": header["tokens_out"] or 0},
-        "model": header["model"],
         **{name: left.get(name, []) for name in _SENT},
-        "stage": header["stage"],
         "effects": [],
         "redone": _redone(book, header),
         **later,

@@ -136,18 +136,20 @@ class Workspace:
         with suppress(HomeError, LedgerUnavailable):  # else `answerable work` finishes it, and says why not
             finish(self._journal, self._keys, self.home.folder)
         recall_alerts(self.book)  # so that what another process raised can be seen to be over
-        # Releases have no rules yet: these let everything through.
-        self._road = Road(
+        self._road = self._new_road(ids)
+        self._aroad = replace(self._road, chain=self._chain(self._journal.enqueue, self._awaiting))
+
+    def _new_road(self, ids: Uuid7) -> Road:
+        return Road(
             book=self.book,
             chain=self._chain(self._submit, self._blocking),
-            clock=clock,
+            clock=self.clock,
             ids=ids,
             policies=self.policies,
-            releases=AlwaysLive(),
+            releases=AlwaysLive(),  # there are none yet
             sources=Sources(),
             detector=self.detector,
         )
-        self._aroad = replace(self._road, chain=self._chain(self._journal.enqueue, self._awaiting))
 
     def _policies(self, clock: Clock) -> PolicyEngine:
         try:
