@@ -1,11 +1,14 @@
 """The decision of the support demo: how urgent is a ticket, and which team takes it?"""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel
 
 import answerable as ans
+from answerable.examples.support_tickets.crm import CRM, crm_customer
+from answerable.examples.support_tickets.somebody_else import asked_about
 
 
 class Ticket(BaseModel):
@@ -42,6 +45,29 @@ STAKES = ans.Stakes(
 )
 
 
+NOT_YOURS = (
+    "The ticket asks for data of somebody else, named by {how}. "
+    "What we hold about a customer is given to that customer only, whoever asks and for whatever reason"
+)
+
+
+def other_customer(case: ans.Case[Ticket]) -> ans.Refuse | ans.Abstain:
+    """Refuses a ticket that asks for somebody else's data.
+
+    Only the customer who writes is looked up. Whoever else is named is not: the same refusal for a customer
+    and for somebody nobody knows tells nothing about either.
+    """
+    named = asked_about(case.input.body, apart_from=case.input.product)
+    if not named:
+        return ans.Abstain("asks for nobody's data")
+    writer = case.read_one(CRM, id=case.input.customer_id)
+    own = {case.input.customer_id, case.input.email, *((writer.name, writer.email) if writer else ())}
+    others = named.keys() - {value.casefold() for value in own}
+    if not others:
+        return ans.Abstain("asks for data of the customer who writes")
+    return ans.Refuse(NOT_YOURS.format(how=" and ".join(sorted({named[other] for other in others}))))
+
+
 def security_words(case: ans.Case[Ticket]) -> Route | ans.Abstain:
     """Names an account takeover."""
     if "hacked" in case.input.body.lower():
@@ -71,15 +97,15 @@ def train(history: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
 
 def version_of(seed: int, llm: ans.Decider | None = None) -> str:
     """Return the decision's version: which history the model learned from, and which llm comes after it."""
-    return f"1.{seed}" if llm is None else f"1.{seed}+{llm.made_by}"
+    return f"2.{seed}" if llm is None else f"2.{seed}+{llm.made_by}"
 
 
 def build(
-    estimators: dict[str, Any], *, seed: int, llm: ans.Decider | None = None
+    estimators: dict[str, Any], *, seed: int, crm: Path, llm: ans.Decider | None = None
 ) -> ans.Decision[Ticket, Route]:
     """Return the decision around trained estimators.
 
-    seed: of the history they learned from. llm: is asked what rule and estimators leave open. Nobody
+    seed: of the history they learned from. crm: the database of the customers. llm: is asked what rule and estimators leave open. Nobody
     measures how sure it is; such answers stand here, which the version with an llm declares.
     """
     last = ans.default(SAFE, reason="nobody could say, so it is treated as urgent")
@@ -94,7 +120,9 @@ def build(
         purpose="customer-support",
         deadline=8.0 if llm is None else 60.0,
         stakes=STAKES,
+        reads=[crm_customer(crm)],
         deciders=[
+            ans.rule(other_customer),
             ans.rule(security_words),
             ans.model(estimators, features=text_of, version=f"seed-{seed}"),
             *([] if llm is None else [llm]),

@@ -9,6 +9,7 @@ from typing import Any
 
 import answerable as ans
 from answerable.alerting import alerts
+from answerable.examples.support_tickets.crm import crm_of, make_crm
 from answerable.examples.support_tickets.decision import (
     SAFE,
     Route,
@@ -18,8 +19,9 @@ from answerable.examples.support_tickets.decision import (
     train,
     version_of,
 )
-from answerable.examples.support_tickets.generator import TicketRow, generate
+from answerable.examples.support_tickets.generator import TicketRow, customers, generate
 from answerable.examples.support_tickets.language_model import TOKENS, account
+from answerable.examples.support_tickets.privacy import found_in_texts, is_refused, refused, to_erase
 from answerable.examples.support_tickets.scoring import Score, score
 from answerable.examples.support_tickets.words_more import NEW_LINE
 
@@ -38,53 +40,80 @@ def run(
     """Run the demo in the home `out` and return its summary as data; `quiet` prints no progress.
 
     llm: is asked what rule and model leave open, for as long as its `tokens` last. A second run with the
-    same seed returns what the first one recorded. Raises UsageError if `out` holds the demo of another seed
+    same seed returns what the first one recorded; what was erased since is decided anew. The customers are in a
+    database beside the home. Raises UsageError if `out` holds the demo of another seed
     or llm.
     """
     with ans.Workspace(out) as ws:
         _refuse_other(ws, out, seed, llm)
         with _step("making tickets and learning from the history", quiet):
             history, new = generate(seed, HISTORY, NEW)
+            crm = crm_of(out)
+            if not (crm.exists() and ws.records(limit=1)):
+                make_crm(crm, customers(seed, HISTORY, NEW))
             estimators = train([(f"{t.product} {t.body}", t.label_urgency, t.label_team) for t in history])
-        decision = build(estimators, seed=seed, llm=llm)
+        decision = build(estimators, seed=seed, crm=crm, llm=llm)
         started = time.perf_counter()
         what = f"deciding {len(new):,} new tickets, each one recorded"
         with _step(what, quiet, end="" if llm is None else "\n"):  # alerts may be logged meanwhile
             outcomes = _decided(ws, decision, new, llm, tokens)
         took = time.perf_counter() - started
-        replayed = sum(outcome.replayed for outcome in outcomes)
-        if not replayed:
-            with _step("recording what was right in the end", quiet):
-                for ticket in new:
-                    right = {"urgency": ticket.urgency, "team": ticket.team}
-                    ws.truth(decision, key=ticket.number, source="agent", fields=right)
+        _tell_truths(ws, decision, outcomes, new, quiet)
         with _step("verifying the ledger", quiet):
             report = ws.ledger.verify()
-        unseen = [i for i, ticket in enumerate(new) if ticket.product in PRODUCTS_OF_NEW_LINE]
-        whole = f"rule, model, {'' if llm is None else 'llm, '}default"
         summary = {
             "home": str(out),
             "seed": seed,
             "tickets": len(new),
-            "replayed": replayed,
+            "replayed": sum(outcome.replayed for outcome in outcomes),
             "seconds": took,
             "deciders": _count(outcomes, decision),
-            "scores": [s.as_dict() for s in _scores(whole, outcomes, new, estimators)],
-            "new_product_line": [
-                s.as_dict()
-                for s in _scores(whole, [outcomes[i] for i in unseen], [new[i] for i in unseen], estimators)
-            ],
+            **_worth(outcomes, new, estimators, llm),
             "why": ws.why(_worth_telling(outcomes, new)).data,
             "verify": report.data(),
         }
+        with _step("counting what was hidden and refused", quiet):
+            summary |= {"personal": found_in_texts(ws, outcomes), "refused": refused(ws, outcomes, new)}
+        shown = {summary["why"]["record_id"], (summary["refused"]["example"] or {}).get("record_id")}
+        numbers = {t.number for o, t in zip(outcomes, new, strict=True) if o.record_id in shown}
+        summary["subject"] = to_erase(new, numbers)
         if llm is not None:
             told = [{"what": raised.alert.what, "times": raised.times} for raised in alerts(ws.journal)]
-            summary["llm"] = {
-                **account(decision.deciders[2], outcomes, new),
-                "tokens": tokens,
-                "alerts": told,
-            }
+            asked = next(decider for decider in decision.deciders if decider.made_by == llm.made_by)
+            summary["llm"] = {**account(asked, outcomes, new), "tokens": tokens, "alerts": told}
         return summary
+
+
+def _tell_truths(
+    ws: ans.Workspace,
+    decision: ans.Decision[Ticket, Route],
+    outcomes: Sequence[ans.Outcome[Route]],
+    new: Sequence[TicketRow],
+    quiet: bool,
+) -> None:
+    """Record the right answers of what was answered now; what was read back has them already."""
+    pairs = [(o, t) for o, t in zip(outcomes, new, strict=True) if o.output is not None and not o.replayed]
+    if pairs:
+        with _step("recording what was right in the end", quiet):
+            for _, ticket in pairs:
+                right = {"urgency": ticket.urgency, "team": ticket.team}
+                ws.truth(decision, key=ticket.number, source="agent", fields=right)
+
+
+def _worth(
+    outcomes: Sequence[ans.Outcome[Route]],
+    new: Sequence[TicketRow],
+    estimators: dict[str, Any],
+    llm: ans.Decider | None,
+) -> dict[str, Any]:
+    """Return the scores over the tickets that were answered, and over those on what nobody had seen."""
+    whole = f"rule, model, {'' if llm is None else 'llm, '}default"
+    answered = [(o, t) for o, t in zip(outcomes, new, strict=True) if o.output is not None]
+    unseen = [(o, t) for o, t in answered if t.product in PRODUCTS_OF_NEW_LINE]
+    return {
+        name: [s.as_dict() for s in _scores(whole, [o for o, _ in of], [t for _, t in of], estimators)]
+        for name, of in (("scores", answered), ("new_product_line", unseen))
+    }
 
 
 def _decided(
@@ -115,7 +144,8 @@ def _refuse_other(ws: ans.Workspace, out: Path, seed: int, llm: ans.Decider | No
             next_step="name another folder with --out, or give the same --llm as then",
         )
     raise ans.UsageError(
-        f"{out} holds a demo of another seed", next_step="name another folder with --out, or that seed"
+        f"{out} holds a demo of another seed, or of an older answerable",
+        next_step="name another folder with --out, or that seed",
     )
 
 
@@ -134,9 +164,13 @@ def _outcome(result: Any) -> ans.Outcome[Route]:
 
 def _count(outcomes: Sequence[ans.Outcome[Route]], decision: ans.Decision[Ticket, Route]) -> dict[str, int]:
     """Return how many tickets each decider finished, in the order in which they are asked."""
-    names = [(o.decider or "nobody").partition("@")[0] for o in outcomes]
+    names = [_finished(o).partition("@")[0] for o in outcomes]
     order = (*(decider.name for decider in decision.deciders), "nobody")
     return {name: names.count(name) for name in order if name in names}
+
+
+def _finished(outcome: ans.Outcome[Route]) -> str:
+    return (outcome.attempts[-1].decider if is_refused(outcome) else outcome.decider) or "nobody"
 
 
 def _scores(

@@ -76,7 +76,7 @@ class TicketRow(NamedTuple):
     kind: Kind
 
 
-class _Customer(NamedTuple):
+class Customer(NamedTuple):
     """A person who writes; everything about them is invented."""
 
     id: str
@@ -115,7 +115,7 @@ def generate(seed: int, history: int = 6000, new: int = 2000) -> tuple[list[Tick
     for name, number in (("seed", seed), ("history", history), ("new", new)):
         if number < 0:
             raise UsageError(f"{name} is {number}", next_step=f"give a {name} of 0 or more")
-    draw = _Draw(seed, customers=max(40, (history + new) * 2 // 5))
+    draw = _Draw(seed, customers=_customers(history, new))
     wrong = draw.some_of(history, WRONG_LABELS)
     injected = draw.some_of(new, INJECTIONS)
     snooping = draw.some_of(new, SNOOPING, apart_from=injected)
@@ -134,6 +134,15 @@ def generate(seed: int, history: int = 6000, new: int = 2000) -> tuple[list[Tick
         make = _snooping if i in snooping else _injected if i in injected else _ordinary
         coming.append(make(draw, history + i + 1, next(times), catalogue))
     return past, coming
+
+
+def customers(seed: int, history: int = 6000, new: int = 2000) -> list[Customer]:
+    """Return everybody who may have written the tickets that `generate` gives for the same numbers."""
+    return _Draw(seed, customers=_customers(history, new)).customers
+
+
+def _customers(history: int, new: int) -> int:
+    return max(40, (history + new) * 2 // 5)
 
 
 # ---- tickets
@@ -343,10 +352,10 @@ class _Draw:
             text = text.replace("  ", " ").replace(" .", ".")
         return text
 
-    def _invented(self, number: int) -> _Customer:
+    def _invented(self, number: int) -> Customer:
         first, last = self.pick(words_more.FIRST_NAMES), self.pick(words_more.LAST_NAMES)
         email = f"{first}.{last}{number}@{self.pick(MAIL_DOMAINS)}".lower()
-        return _Customer(f"C-{number:05}", f"{first} {last}", email)
+        return Customer(f"C-{number:05}", f"{first} {last}", email)
 
 
 def _rate(hour: int) -> float:
