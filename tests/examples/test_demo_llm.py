@@ -64,8 +64,8 @@ def test_without_a_language_model_the_demo_does_not_know_of_one(tmp_path: Path) 
     summary = run(tmp_path, None)
 
     assert "llm" not in summary
-    assert set(summary["deciders"]) <= {"security_words", "model", "default"}
-    assert summary["why"]["version"] == "1.7"
+    assert set(summary["deciders"]) <= {"other_customer", "security_words", "model", "default"}
+    assert summary["why"]["version"] == "2.7"
     assert summary["scores"][0]["name"] == "rule, model, default"
 
 

@@ -46,8 +46,8 @@ STAKES = ans.Stakes(
 
 
 NOT_YOURS = (
-    "The ticket asks for data of somebody else, named by {how}. "
-    "What we hold about a customer is given to that customer only, whoever asks and for whatever reason"
+    "the ticket asks for somebody else's data, giving their {how}; "
+    "what we hold about a customer is given to that customer only"
 )
 
 
@@ -105,8 +105,9 @@ def build(
 ) -> ans.Decision[Ticket, Route]:
     """Return the decision around trained estimators.
 
-    seed: of the history they learned from. crm: the database of the customers. llm: is asked what rule and estimators leave open. Nobody
-    measures how sure it is; such answers stand here, which the version with an llm declares.
+    seed: of the history they learned from. crm: the database of the customers. llm: is asked what rule and
+    estimators leave open. Nobody measures how sure it is; such answers stand here, which the version with an
+    llm declares.
     """
     last = ans.default(SAFE, reason="nobody could say, so it is treated as urgent")
     return ans.Decision(

@@ -39,10 +39,10 @@ def run(
 ) -> dict[str, Any]:
     """Run the demo in the home `out` and return its summary as data; `quiet` prints no progress.
 
-    llm: is asked what rule and model leave open, for as long as its `tokens` last. A second run with the
-    same seed returns what the first one recorded; what was erased since is decided anew. The customers are in a
-    database beside the home. Raises UsageError if `out` holds the demo of another seed
-    or llm.
+    llm: is asked what rule and model leave open, for as long as its `tokens` last. The customers are in a
+    database beside the home. A second run with the same seed returns what the first one recorded; what was
+    erased since is decided anew. Raises UsageError if `out` holds the demo of another seed or llm, or if a
+    file that is not the demo's is where the customers go.
     """
     with ans.Workspace(out) as ws:
         _refuse_other(ws, out, seed, llm)
@@ -74,9 +74,8 @@ def run(
         }
         with _step("counting what was hidden and refused", quiet):
             summary |= {"personal": found_in_texts(ws, outcomes), "refused": refused(ws, outcomes, new)}
-        shown = {summary["why"]["record_id"], (summary["refused"]["example"] or {}).get("record_id")}
-        numbers = {t.number for o, t in zip(outcomes, new, strict=True) if o.record_id in shown}
-        summary["subject"] = to_erase(new, numbers)
+        stories = (summary["why"], summary["refused"]["example"])
+        summary["subject"] = to_erase(new, [story["key"] for story in stories if story])
         if llm is not None:
             told = [{"what": raised.alert.what, "times": raised.times} for raised in alerts(ws.journal)]
             asked = next(decider for decider in decision.deciders if decider.made_by == llm.made_by)
@@ -193,12 +192,12 @@ COMMON = Route(urgency="normal", team="technical")  # what the rule alone says o
 
 
 def _worth_telling(outcomes: Sequence[ans.Outcome[Route]], new: Sequence[TicketRow]) -> str:
-    """Return the record of an urgent ticket that the second decider asked answered rightly."""
+    """Return the record of an urgent ticket that the model, asked third, answered rightly."""
 
     def merit(pair: tuple[ans.Outcome[Route], TicketRow]) -> tuple[bool, bool, bool]:
         outcome, ticket = pair
         right = outcome.output == Route(urgency=ticket.urgency, team=ticket.team)
-        return right, ticket.urgency == "high", outcome.degraded is None and len(outcome.attempts) == 2
+        return right, ticket.urgency == "high", outcome.degraded is None and len(outcome.attempts) == 3
 
     return max(zip(outcomes, new, strict=True), key=merit)[0].record_id
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import answerable as ans
 from answerable.casefile import record_id_of
-from answerable.examples.support_tickets.decision import Route, other_customer
+from answerable.examples.support_tickets.decision import Route
 from answerable.examples.support_tickets.generator import TicketRow
 
 
@@ -33,16 +33,21 @@ def refused(
 ) -> dict[str, Any]:
     """Return how many tickets were refused as they ask for somebody else's data, beside those that do ask.
 
-    asks: tickets that were made to ask so; wrongly: refused, and not among them. example: a record, and what
-    it says to whoever wrote; None if there is none.
+    asks: tickets that were made to ask so; wrongly: refused, and not among them. example: one that gives a
+    customer number, else the first; None if none was refused. It shows pseudonyms, as every why does.
     """
     pairs = [pair for pair in zip(outcomes, new, strict=True) if is_refused(pair[0])]
     example = None
     if pairs:
-        named = [o for o, _ in pairs if "a name" in o.reason] or [pairs[0][0]]
-        why = ws.why(named[0].record_id)
-        example = {"record_id": named[0].record_id, "body": why.data["input"]["body"]}
-        example |= {"message": why.message("person"), "reads": why.data["reads"]}
+        first = next((o for o, _ in pairs if "customer number" in o.reason), pairs[0][0])
+        told = ws.why(first.record_id).data
+        example = {
+            "record_id": first.record_id,
+            "key": told["key"],
+            "body": told["input"]["body"],
+            "reads": [{name: read[name] for name in ("source", "params", "count")} for read in told["reads"]],
+            "reason": told["reason"],
+        }
     return {
         "refused": len(pairs),
         "asks": sum(ticket.kind == "snooping" for ticket in new),
@@ -57,9 +62,9 @@ def is_refused(outcome: ans.Outcome[Route]) -> bool:
     return outcome.status == "refused" and last is not None and last.result == "refused"
 
 
-def to_erase(new: Sequence[TicketRow], shown: Collection[str]) -> dict[str, Any]:
-    """Return the customer with most tickets of whom no ticket is `shown` (record numbers of the demo)."""
-    told = {ticket.customer_id for ticket in new if ticket.number in shown}
-    writes = Counter(t.customer_id for t in new if t.customer_id not in told)
+def to_erase(new: Sequence[TicketRow], told: Collection[str]) -> dict[str, Any]:
+    """Return the customer with most tickets, apart from those whose ticket (a number) is told already."""
+    apart = {ticket.customer_id for ticket in new if ticket.number in told}
+    writes = Counter(t.customer_id for t in new if t.customer_id not in apart)
     customer, tickets = writes.most_common(1)[0]
     return {"customer": customer, "tickets": tickets}

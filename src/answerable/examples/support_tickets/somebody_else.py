@@ -42,9 +42,9 @@ def asked_about(text: str, *, apart_from: str = "") -> dict[str, str]:
 
 
 def _named(sentence: str) -> Iterator[tuple[str, str]]:
-    yield from ((value, "a customer number") for value in _NUMBER.findall(sentence))
-    yield from ((value, "an e-mail address") for value in _EMAIL.findall(sentence))
-    yield from ((value, "a name") for value in _NAMES.findall(sentence))
+    yield from ((value, "customer number") for value in _NUMBER.findall(sentence))
+    yield from ((value, "e-mail address") for value in _EMAIL.findall(sentence))
+    yield from ((value, "name") for value in _NAMES.findall(sentence))
     if not any(map(str.isupper, sentence)):
         names = (after or between for after, between in _SMALL.findall(sentence))
-        yield from ((name, "a name") for name in names if not _NO_NAME.search(name))
+        yield from ((name, "name") for name in names if not _NO_NAME.search(name))

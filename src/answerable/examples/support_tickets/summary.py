@@ -13,14 +13,18 @@ def show(summary: Mapping[str, Any]) -> None:
     console = Console(highlight=False)
     tickets = summary["tickets"]
     if summary["replayed"]:
-        console.print(f"\n[bold]{tickets:,} support tickets[/bold], decided in an earlier run and read back")
+        anew = tickets - summary["replayed"]
+        but = f"; {anew:,} that were not there, or were erased, decided anew" if anew else ""
+        console.print(
+            f"\n[bold]{tickets:,} support tickets[/bold], decided in an earlier run and read back{but}"
+        )
     else:
         rate = tickets / summary["seconds"]
         console.print(
             f"\n[bold]{tickets:,} support tickets decided[/bold], {rate:,.0f} a second, all recorded"
         )
     console.print("", _who(summary["deciders"], tickets), sep="\n")
-    console.print("", _scores("Right answers, all new tickets", summary["scores"]), sep="\n")
+    console.print("", _scores("Right answers, tickets that were not refused", summary["scores"]), sep="\n")
     console.print("", _verdict(summary["scores"]), "", sep="\n")
     console.print(_scores("The same, products that the history did not know", summary["new_product_line"]))
     console.print("", _on_new_line(summary["new_product_line"]), sep="\n")
@@ -29,6 +33,9 @@ def show(summary: Mapping[str, Any]) -> None:
         if summary["llm"]["answered"]:
             console.print("", _quality(summary["llm"]), sep="\n")
         console.print("", *_on_llm(summary["llm"]), sep="\n", markup=False)
+    console.print("\n[bold]Personal data[/bold]")
+    console.print(*_on_personal(summary["personal"], summary.get("llm")), sep="\n", markup=False)
+    console.print(*_on_refused(summary["refused"]), sep="\n", markup=False)
     console.print("\n[bold]One of them, in full[/bold]\n")
     console.print(Why(summary["why"]).text("operator", width=min(console.width, 100)), markup=False)
     verify = summary["verify"]
@@ -38,12 +45,12 @@ def show(summary: Mapping[str, Any]) -> None:
         f"checkpoint {verify['checkpoint']['size']:,}"
     )
     console.print("\n[bold]What to try next[/bold]")
-    for command, why in _next_steps(summary["home"], summary["why"]["record_id"], summary.get("llm")):
+    for command, why in _next_steps(summary):
         console.print(f"  {command}", soft_wrap=True, markup=False)
         console.print(f"      [dim]{why}[/dim]", soft_wrap=True)
 
 
-def _next_steps(home: str, record: str, llm: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+def _next_steps(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield commands that can be pasted here, and what each shows."""
     import os
     import shlex
@@ -51,7 +58,9 @@ def _next_steps(home: str, record: str, llm: Mapping[str, Any] | None) -> Iterat
     import sys
 
     run = "answerable" if shutil.which("answerable") else shlex.quote(os.path.relpath(sys.argv[0]))
-    at = f"--home {shlex.quote(home)}"
+    at = f"--home {shlex.quote(summary['home'])}"
+    record, llm, refused = summary["why"]["record_id"], summary.get("llm"), summary["refused"]["example"]
+    customer, tickets = summary["subject"]["customer"], summary["subject"]["tickets"]
     yield f"{run} why {record} --for person {at}", "the same story for the customer"
     yield f"{run} why {record} --for auditor {at}", "and for an auditor"
     yield f'{run} records --where "decider ~ default" {at}', "what nobody could say"
@@ -60,9 +69,52 @@ def _next_steps(home: str, record: str, llm: Mapping[str, Any] | None) -> Iterat
         yield f"{run} records --where {which} {at}", "what the language model answered"
         if llm["example"]:
             yield f"{run} why {llm['example']} --json {at}", "what it was sent, and what it replied"
+    if refused is not None:
+        yield f"{run} why {refused['record_id']} {at}", "the refused ticket, and what was read for it"
+    told = f"what is held about a customer, who wrote {tickets:,} of the tickets"
+    yield f"{run} subject show {customer} {at} --purpose privacy", told
+    erase = "--purpose privacy --reason 'GDPR 17(1)(b)' --yes"
+    yield f"{run} subject erase {customer} {at} {erase}", "from now on nobody can read it"
+    yield (
+        f"{run} ledger verify {at}",
+        "the log is whole all the same; another run of the demo decides those tickets anew",
+    )
     yield f"{run} ledger seal {at}", "move the log into Parquet files"
     yield f"{run} ledger prove {record} -o proof.tlog-proof {at}", "a proof that verifies offline"
     yield f"{run} new my-decision", "your own"
+
+
+def _on_personal(personal: Mapping[str, Any], llm: Mapping[str, Any] | None) -> Iterator[str]:
+    """Say which personal values the records tell of, and who sees them."""
+    kinds = ", ".join(
+        f"{count:,} {kind.lower().replace('_', ' ')}" for kind, count in personal["found"].items()
+    )
+    yield (
+        f"The detector found {sum(personal['found'].values()):,} personal values in the texts of "
+        f"{personal['with_values']:,} tickets ({personal['records']:,} records looked at): {kinds or 'none'}."
+    )
+    other = "The language model got pseudonyms" if llm else "A language model would get pseudonyms"
+    yield (
+        "The log holds them only encrypted, with a key for each customer, and shows pseudonyms. Rules and "
+        f"model run here and read the text as it came. {other}. What the detector does not know, such as a "
+        "bare name within a sentence, is encrypted too, but shown."
+    )
+
+
+def _on_refused(refused: Mapping[str, Any]) -> Iterator[str]:
+    """Say which tickets were refused as they ask for somebody else's data, and tell one."""
+    right = refused["refused"] - refused["wrongly"]
+    yield (
+        f"Refused, as they ask for somebody else's data: {right:,} of the {refused['asks']:,} tickets that "
+        f"do, and {refused['wrongly']:,} that do not. The rule fits the wording of these invented tickets; "
+        "real ones need more than patterns."
+    )
+    if (told := refused["example"]) is not None:
+        yield f"  {told['key']}: {' '.join(told['body'].split())}"
+        for read in told["reads"]:
+            of = ", ".join(f"{name} = {value}" for name, value in read["params"].items())
+            yield f"  read {read['source']} for {of}: {read['count']:,} found"
+        yield f"  refused: {told['reason']}"
 
 
 def _verdict(scores: Sequence[Mapping[str, Any]]) -> str:
