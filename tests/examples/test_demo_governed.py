@@ -15,7 +15,7 @@ import answerable as ans
 from answerable.cli.app import main
 from answerable.examples.support_tickets import demo
 from answerable.examples.support_tickets.crm import make_crm
-from answerable.examples.support_tickets.decision import build
+from answerable.examples.support_tickets.decision import build, train
 from answerable.examples.support_tickets.generator import customers, generate
 from answerable.examples.support_tickets.somebody_else import asked_about
 from answerable.examples.support_tickets.summary import show
@@ -100,7 +100,7 @@ def test_the_generated_tickets_that_ask_are_found_and_no_other() -> None:
 def test_only_whoever_writes_is_looked_up(tmp_path: Path) -> None:
     """One's own number may be asked about; who is unknown is refused as a customer is, and is not read."""
     make_crm(tmp_path / "what? 100%.db", customers(1))
-    learned = demo.train([("the lamp", "low", "billing"), ("the lamp", "high", "account")])
+    learned = train([("the lamp", "low", "billing"), ("the lamp", "high", "account")])
     decision = build(learned, seed=1, crm=tmp_path / "what? 100%.db")
     own, other, nobody = "C-00001", "C-00002", "C-99999"
 

@@ -184,6 +184,19 @@ def test_the_person_reads_what_happened_and_why(case: dict[str, Any], said: str)
     assert said in for_person(case)
 
 
+def test_who_is_refused_reads_why_in_the_authors_words() -> None:
+    """The reason of the decider that refused; one with a technical word is not for them."""
+    told = attempt(result="refused", reason="the ticket asks for somebody else's data.")
+    technical = attempt(result="refused", reason="the API key is wrong")
+
+    assert "because the ticket asks for somebody else's data. Nothing" in for_person(
+        unanswered("refused", attempts=[attempt(reason="no rule"), told])
+    )
+    assert "because this may not be answered here" in for_person(
+        unanswered("refused", attempts=[told, technical])
+    )
+
+
 def test_a_verdict_of_a_person_has_the_day_of_the_verdict() -> None:
     """Not the one on which the case came in."""
     verdict = {"kind": "resolution", "at": "2026-05-09T08:00:00Z", "by": "person:user:ann", "output": {}}

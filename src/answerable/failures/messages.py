@@ -5,7 +5,7 @@ author's reasons and the record id: no exception text, prompt, provider or model
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from answerable.failures.alert import STEPS
@@ -104,7 +104,7 @@ def _told_person(why: Mapping[str, Any]) -> Iterator[str]:
         yield f"There is no answer yet: a person will decide{by}, because {_waits(why)}."
         yield f"You need not ask again; {ask}: {number}"
     elif status == "refused":
-        yield f"No answer was given, because {_plain(why, fault, 'this may not be answered here')}."
+        yield f"No answer was given, because {_plain(why, fault, _refusal(why))}."
         step = {
             "invalid-input": "Please check what was sent and ask again",
             "denied": "Somebody who is allowed to can ask again",
@@ -193,15 +193,19 @@ def plain_reasons(why: Mapping[str, Any]) -> list[str]:
     stock = {"", *(f"{str(a['decider']).partition('@')[0]} chose it" for a in why["attempts"])}
     told = [reason.partition("; expected cost of error")[0] for reason in why["reasons"]]
     fields = tuple(f"{field['path']}: " for field in why["definition"].get("output", ()))
+    return [r for r in _without_technical(why, told) if r not in stock and not r.startswith(fields)]
+
+
+def _without_technical(why: Mapping[str, Any], reasons: Iterable[str]) -> list[str]:
     vendors = _vendors(why)
-    return [
-        reason
-        for reason in told
-        if reason not in stock
-        and not _TECHNICAL.search(reason)
-        and not reason.startswith(fields)
-        and not (vendors and vendors.search(reason))
-    ]
+    return [r for r in reasons if not _TECHNICAL.search(r) and not (vendors and vendors.search(r))]
+
+
+def _refusal(why: Mapping[str, Any]) -> str:
+    """Return why a decider refused, after "because": in its author's words, if a person may read them."""
+    refused = [a["reason"] for a in why["attempts"][-1:] if a["result"] == "refused" and a["reason"]]
+    told = _without_technical(why, refused)
+    return line(told[0]).rstrip(".") if told else "this may not be answered here"
 
 
 def _vendors(why: Mapping[str, Any]) -> re.Pattern[str] | None:
