@@ -14,13 +14,14 @@ from answerable.errors import AnswerableError, UsageError
 from answerable.governance.shredding import destroy_again, finish
 from answerable.interrupted import end_interrupted, overdue
 from answerable.ledger.catalog import segments
-from answerable.ledger.entry import Conflict
+from answerable.ledger.drop import drop_parts
+from answerable.ledger.entry import Conflict, Unit, Write
 from answerable.ledger.seal import ENTRIES
 from answerable.ledger.tlog import TILE
 from answerable.ledger.verify import CHECKPOINTS
 from answerable.resolving import expire
 from answerable.state.cases import DUE
-from answerable.state.subjects import UNDESTROYED
+from answerable.state.subjects import DROPPED, UNDESTROYED, UNDROPPED
 from answerable.upkeep.roles import LOST, Lease, new_holder, roles, take
 from answerable.workspace import Workspace
 
@@ -193,10 +194,25 @@ def _blocks_due(workspace: Workspace, at_once: bool) -> bool:
     return True  # the sealer finds out why the entry is not there
 
 
+def _sealer_due(workspace: Workspace, at_once: bool) -> bool:
+    return _blocks_due(workspace, at_once) or bool(workspace.journal.rows(UNDROPPED, {}))
+
+
 def _seal(workspace: Workspace, lease: Lease) -> tuple[int, str]:
-    """Seal every full block."""
+    """Seal every full block, and take out what erased keys sealed: one role, or one would undo the other."""
     sealed = workspace.ledger.seal(fence=lease.fence, progress=lambda done, todo: lease.keep())
-    return sealed.entries, f"{sealed.entries:,} entries sealed into {len(sealed.segments)} segments"
+    note = f"{sealed.entries:,} entries sealed into {len(sealed.segments)} segments"
+    rows = [(bytes(key), bytes(entry)) for key, entry in workspace.journal.rows(UNDROPPED, {})]
+    if not rows:
+        return sealed.entries, note
+    keys = {key for key, _ in rows}
+    entries = [entry for _, entry in rows]
+    done = drop_parts(
+        workspace.book, keys, entries=entries, fence=lease.fence, progress=lambda done, todo: lease.keep()
+    )
+    writes = [Write(DROPPED, {"of_key": key}) for key in keys]
+    workspace.journal.submit(Unit(writes=[*lease.fence, *writes]))
+    return sealed.entries + done.parts, f"{note}, {done.parts:,} erased parts dropped"
 
 
 # -- checkpoints -------------------------------------------------------------------------------------
@@ -282,7 +298,7 @@ JOBS: Sequence[Job] = (
     Job(name=EXPIRY, due=_cases_due, run=_expire),
     Job(name=INTERRUPTED, due=_overdue, run=_end_interrupted),
     Job(name=ERASURE, due=_undestroyed, run=_erase),
-    Job(name=SEALER, due=_blocks_due, run=_seal),
+    Job(name=SEALER, due=_sealer_due, run=_seal),
     Job(name=KEEPER, due=_checkpoint_due, run=_checkpoint),
     Job(name=CLEANER, due=_leftovers_due, run=_clean, rest=3600.0),
     Job(name=ALERTS, due=_alerts_due, run=_deliver, rest=DELIVER_AFTER),
