@@ -534,7 +534,7 @@ print(folder.exists(), ws.records(), flush=True)
 ws.close()
 """
 
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=200)
 
     assert done.stdout.splitlines() == ["told", "True []"], done.stderr
 

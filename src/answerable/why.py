@@ -172,8 +172,14 @@ def _concealed(
     declared = _places(definition.get("output", ()))
     places = {f"input.{path}": words for path, words in personal.get("classes", {}).items()}
     places |= {f"{name}.{path}": words for name in answers for path, words in declared.items()}
-    protected = Protected(recorded({"input": data["input"], **answers}, places), detector)
-    rest = {name: value for name, value in data.items() if name not in (*_OURS, "input", *answers)}
+    for read in data["reads"]:
+        for column, words in read.get("classes", {}).items():
+            for where in ("rows[]", "keys[]", "params"):
+                places[f"reads[].{where}.{column}"] = words
+        places["reads[].subjects[]"] = ["Subject"]
+    shown = {"input": data["input"], "reads": data["reads"], **answers}
+    protected = Protected(recorded(shown, places), detector)
+    rest = {name: value for name, value in data.items() if name not in (*_OURS, *shown)}
     return {**data, **protected.concealed(rest), **protected.view()}
 
 

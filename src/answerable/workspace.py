@@ -54,6 +54,7 @@ from answerable.opening import load_lookup, open_or_make
 from answerable.permits import Guard, open_policies, resource_of, shapes_of
 from answerable.ports import Caller, Clock, Detector, Journal, PolicyEngine
 from answerable.ports_null import AllowAll, AlwaysLive
+from answerable.reads import Sources
 from answerable.resolving import resolve
 from answerable.road import Road, travel
 from answerable.state import cases
@@ -117,9 +118,8 @@ class Workspace:
         )
         self._pool = DaemonPool()
         self._blocking, self._awaiting = BlockingCaller(self._pool), AwaitingCaller(self._pool)
-        clock, ids = SystemClock(), Uuid7()
+        self.clock, ids = (clock := SystemClock()), Uuid7()
         self.detector = detector or open_detector()
-        self.clock = clock
         self.book = Casebook(
             journal=self._journal,
             ledger=self.ledger,
@@ -144,6 +144,7 @@ class Workspace:
             ids=ids,
             policies=self.policies,
             releases=AlwaysLive(),
+            sources=Sources(),
             detector=self.detector,
         )
         self._aroad = replace(self._road, chain=self._chain(self._journal.enqueue, self._awaiting))
@@ -468,6 +469,7 @@ class Workspace:
         self._closed = True
         self._blocking.close()
         self._pool.close()
+        self._road.sources.close()
         self.ledger.close()
         self._journal.close()
         self._keys.close()

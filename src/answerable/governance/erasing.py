@@ -1,7 +1,7 @@
 """What is done for and about one person: show, reveal, export, hold, erase. Each asks the policies first."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +36,7 @@ Also = Callable[[Entry], Sequence[Write]]
 _SOLE = {"two_persons": False}
 _TWO = {"two_persons": True}
 _MOVED = "moved"  # the clash of an erasure during which something was recorded about the person
-_TRIES = 20
+_TRIES, _EXACT = 50, 5  # tries; the first of them count exactly what is erased
 
 
 def _nothing(entry: Entry) -> Sequence[Write]:
@@ -173,7 +173,7 @@ class Person:
         permit, first = self._permit_two("erase", "erase")
         if permit is None:
             return Done(status="requested", record_id=first)
-        for _ in range(_TRIES):
+        for tried in range(_TRIES):
             scope = self._scope()
             if scope.holds:
                 self._write("erasure", permit, "refused", {"holds": list(scope.holds)}, seal="day")
@@ -182,19 +182,22 @@ class Person:
                     next_step="release the hold first: `answerable subject hold --release`",
                 )
             try:
-                receipt = self._shred(permit, scope, reason, first)
+                receipt = self._shred(permit, scope, reason, first, exact=tried < _EXACT)
             except Conflict as conflict:
                 if conflict.clash != _MOVED:
                     raise
                 continue
-            return self._finished(receipt, scope)
+            return self._finished(receipt, scope.keys)
         raise LedgerUnavailable(
             "more is recorded about this person all the time, so nothing was erased",
             next_step="stop what decides their cases, then try again",
         )
 
-    def _shred(self, permit: Permit, scope: Scope, reason: str, first: str) -> bytes:
-        """Make the receipt and the state it tells of durable in one unit; return the receipt's id."""
+    def _shred(self, permit: Permit, scope: Scope, reason: str, first: str, *, exact: bool) -> bytes:
+        """Make the receipt and the state it tells of durable in one unit; return the receipt's id.
+
+        exact: fail with Conflict if an entry was added meanwhile; else it goes too, and the receipt says so.
+        """
         entries, keys = len(scope.entries), len(scope.keys)
         told = {
             "reason": reason,
@@ -203,6 +206,8 @@ class Person:
             "others": scope.others,
             "out_of_reach": BACKUPS,
         }
+        if not exact:
+            told["besides"] = "what was recorded under these keys while this was written"
         mine = {"token": self._token}
 
         def shreds(entry: Entry) -> list[Write]:
@@ -211,7 +216,7 @@ class Person:
                 Write(
                     state.SHRED, mine | at | by | {"destroyed": 0, "dropped": 0}, expect=keys, clash=_MOVED
                 ),
-                Write(state.ERASE, mine | at, expect=entries, clash=_MOVED),
+                Write(state.ERASE, mine | at, expect=entries if exact else None, clash=_MOVED),
                 Write(state.ERASE_CASE_KEYS, by),
                 Write(state.ERASE_PENDING, by),
                 Write(state.ERASE_SUBJECTS, by),
@@ -223,21 +228,13 @@ class Person:
         self._book.vault.forget_person(self._token)
         return entry.id
 
-    def _finished(self, receipt: bytes, scope: Scope) -> Done:
-        done = Done(
-            status="done", record_id=text_id(receipt), entries=len(scope.entries), keys=len(scope.keys)
-        )
+    def _finished(self, receipt: bytes, keys: Sequence[bytes]) -> Done:
+        entries = [self._book.journal.rows(state.ERASED_WITH, {"key_id": key_id}) for key_id in keys]
+        done = Done(status="done", record_id=text_id(receipt), entries=sum(map(len, entries)), keys=len(keys))
         try:
             finish(self._book.journal, self._book.vault.keys, self._folder)
         except (HomeError, LedgerUnavailable) as exc:  # state has it: it is finished later, and told now
-            return Done(
-                status="done",
-                record_id=done.record_id,
-                entries=done.entries,
-                keys=done.keys,
-                finished=False,
-                note=f"{exc.what}; {exc.next_step}",
-            )
+            return replace(done, finished=False, note=f"{exc.what}; {exc.next_step}")
         return done
 
     # -- permission ----------------------------------------------------------------------------------

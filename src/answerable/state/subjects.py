@@ -129,13 +129,14 @@ DESTROYED = Statement(
     "destroyed",
     lambda d: update(shredded).where(shredded.c.key_id == bindparam("of_key")).values(destroyed=1),
 )
-# (key, entry) of persons' keys; what a day's key sealed is found by its day.
+# Only persons' keys, whose entries are known; what a day's key sealed is found by its day.
 UNDROPPED = Statement(
     "undropped",
     lambda d: (
-        select(erased.c.key_id, erased.c.entry_id)
+        select(erased.c.key_id)
         .join_from(erased, shredded, shredded.c.key_id == erased.c.key_id)
-        .where(shredded.c.dropped == 0, shredded.c.destroyed == 1)
+        .where(shredded.c.dropped == 0)
+        .distinct()
     ),
 )
 DROPPED = Statement(

@@ -21,7 +21,7 @@ from answerable.ledger.tlog import TILE
 from answerable.ledger.verify import CHECKPOINTS
 from answerable.resolving import expire
 from answerable.state.cases import DUE
-from answerable.state.subjects import DROPPED, UNDESTROYED, UNDROPPED
+from answerable.state.subjects import DROPPED, ERASED_WITH, UNDESTROYED, UNDROPPED
 from answerable.upkeep.roles import LOST, Lease, new_holder, roles, take
 from answerable.workspace import Workspace
 
@@ -195,24 +195,38 @@ def _blocks_due(workspace: Workspace, at_once: bool) -> bool:
 
 
 def _sealer_due(workspace: Workspace, at_once: bool) -> bool:
-    return _blocks_due(workspace, at_once) or bool(workspace.journal.rows(UNDROPPED, {}))
+    return bool(workspace.journal.rows(UNDROPPED, {})) or _blocks_due(workspace, at_once)
 
 
 def _seal(workspace: Workspace, lease: Lease) -> tuple[int, str]:
-    """Seal every full block, and take out what erased keys sealed: one role, or one would undo the other."""
+    """Drop what erased keys sealed, then seal every full block."""
+    dropped = _drop(workspace, lease)
+    if not _blocks_due(workspace, True):
+        return dropped, f"{dropped:,} erased parts dropped"
     sealed = workspace.ledger.seal(fence=lease.fence, progress=lambda done, todo: lease.keep())
-    note = f"{sealed.entries:,} entries sealed into {len(sealed.segments)} segments"
-    rows = [(bytes(key), bytes(entry)) for key, entry in workspace.journal.rows(UNDROPPED, {})]
-    if not rows:
-        return sealed.entries, note
-    keys = {key for key, _ in rows}
-    entries = [entry for _, entry in rows]
+    told = f"{sealed.entries:,} entries sealed into {len(sealed.segments)} segments"
+    return dropped + sealed.entries, f"{told}, {dropped:,} erased parts dropped" if dropped else told
+
+
+def _drop(workspace: Workspace, lease: Lease) -> int:
+    """Take the parts that erased keys sealed out of journal, segments and blobs; return how many."""
+    keys = [bytes(key_id) for (key_id,) in workspace.journal.rows(UNDROPPED, {})]
+    if not keys:
+        return 0
+    entries = [
+        bytes(entry_id)
+        for key_id in keys
+        for (entry_id,) in workspace.journal.rows(ERASED_WITH, {"key_id": key_id})
+    ]
     done = drop_parts(
-        workspace.book, keys, entries=entries, fence=lease.fence, progress=lambda done, todo: lease.keep()
+        workspace.book,
+        keys,
+        entries=entries,
+        fence=lease.fence,
+        progress=lambda done, todo: lease.keep(),
     )
-    writes = [Write(DROPPED, {"of_key": key}) for key in keys]
-    workspace.journal.submit(Unit(writes=[*lease.fence, *writes]))
-    return sealed.entries + done.parts, f"{note}, {done.parts:,} erased parts dropped"
+    workspace.journal.submit(Unit(writes=[*lease.fence, *(Write(DROPPED, {"of_key": key}) for key in keys)]))
+    return done.parts
 
 
 # -- checkpoints -------------------------------------------------------------------------------------
