@@ -14,13 +14,14 @@ from answerable.errors import AnswerableError, UsageError
 from answerable.governance.shredding import destroy_again, finish
 from answerable.interrupted import end_interrupted, overdue
 from answerable.ledger.catalog import segments
-from answerable.ledger.entry import Conflict
+from answerable.ledger.drop import drop_parts
+from answerable.ledger.entry import Conflict, Unit, Write
 from answerable.ledger.seal import ENTRIES
 from answerable.ledger.tlog import TILE
 from answerable.ledger.verify import CHECKPOINTS
 from answerable.resolving import expire
 from answerable.state.cases import DUE
-from answerable.state.subjects import UNDESTROYED
+from answerable.state.subjects import DROPPED, ERASED_WITH, UNDESTROYED, UNDROPPED
 from answerable.upkeep.roles import LOST, Lease, new_holder, roles, take
 from answerable.workspace import Workspace
 
@@ -179,6 +180,10 @@ def _end_interrupted(workspace: Workspace, lease: Lease) -> tuple[int, str]:
 # -- sealing -----------------------------------------------------------------------------------------
 
 
+def _sealing_due(workspace: Workspace, at_once: bool) -> bool:
+    return bool(workspace.journal.rows(UNDROPPED, {})) or _blocks_due(workspace, at_once)
+
+
 def _blocks_due(workspace: Workspace, at_once: bool) -> bool:
     sealed = segments(workspace.journal)
     start = sealed[-1].hi if sealed else 0
@@ -194,9 +199,26 @@ def _blocks_due(workspace: Workspace, at_once: bool) -> bool:
 
 
 def _seal(workspace: Workspace, lease: Lease) -> tuple[int, str]:
-    """Seal every full block."""
+    """Seal every full block; then take what was erased out of rows, segments and blobs."""
     sealed = workspace.ledger.seal(fence=lease.fence, progress=lambda done, todo: lease.keep())
-    return sealed.entries, f"{sealed.entries:,} entries sealed into {len(sealed.segments)} segments"
+    said = f"{sealed.entries:,} entries sealed into {len(sealed.segments)} segments"
+    gone = _drop_erased(workspace, lease)
+    return sealed.entries + gone, f"{said}; {gone:,} erased entries emptied" if gone else said
+
+
+def _drop_erased(workspace: Workspace, lease: Lease) -> int:
+    keys = [bytes(row[0]) for row in workspace.journal.rows(UNDROPPED, {})]
+    if not keys:
+        return 0
+    entries = [
+        bytes(row[0]) for key_id in keys for row in workspace.journal.rows(ERASED_WITH, {"key_id": key_id})
+    ]
+    done = drop_parts(
+        workspace.book, keys, entries=entries, fence=lease.fence, progress=lambda done, todo: lease.keep()
+    )
+    writes = [Write(DROPPED, {"of_key": key_id}) for key_id in keys]
+    workspace.journal.submit(Unit((), [*lease.fence, *writes]))
+    return done.entries
 
 
 # -- checkpoints -------------------------------------------------------------------------------------
@@ -282,7 +304,7 @@ JOBS: Sequence[Job] = (
     Job(name=EXPIRY, due=_cases_due, run=_expire),
     Job(name=INTERRUPTED, due=_overdue, run=_end_interrupted),
     Job(name=ERASURE, due=_undestroyed, run=_erase),
-    Job(name=SEALER, due=_blocks_due, run=_seal),
+    Job(name=SEALER, due=_sealing_due, run=_seal),
     Job(name=KEEPER, due=_checkpoint_due, run=_checkpoint),
     Job(name=CLEANER, due=_leftovers_due, run=_clean, rest=3600.0),
     Job(name=ALERTS, due=_alerts_due, run=_deliver, rest=DELIVER_AFTER),
