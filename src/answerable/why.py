@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from answerable.casebook import Casebook
@@ -107,14 +108,7 @@ def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
         )
     header = stored.entry.header
     gone: list[Gone] = []
-
-    def part(name: str) -> Any:
-        found = book.ledger.body(stored, name)
-        if not isinstance(found, Gone):
-            return found
-        gone.append(found)
-        return None
-
+    part = partial(_part, book, stored, gone)
     told, detail = part("output") or {}, part("detail") or {}
     later = _later(book, case_id)
     resolution = next((r for r in later["reviews"] if r["kind"] == "resolution"), None)
@@ -152,6 +146,15 @@ def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
     data["summary"] = summary(data)
     data["messages"] = {"person": for_person(data), "operator": for_operator(data)}
     return Why(data)
+
+
+def _part(book: Casebook, stored: Stored, gone: list[Gone], name: str) -> Any:
+    """Return a part of an entry; one that nobody can open is None, and is added to `gone`."""
+    found = book.ledger.body(stored, name)
+    if not isinstance(found, Gone):
+        return found
+    gone.append(found)
+    return None
 
 
 def gone_data(gone: Gone) -> dict[str, Any]:
