@@ -168,7 +168,9 @@ def _concealed(
     """Return a why with pseudonyms for what is personal, by the classes that its record keeps of it."""
     answers = {name: data[name] for name in ("output", "proposal")}
     declared = _places(definition.get("output", ()))
-    places = {f"input.{path}": words for path, words in personal.get("classes", {}).items()}
+    # Where the record's own list is erased, as with one of several people, the definition's will do.
+    classes = personal.get("classes") or _places(definition.get("input", ()))
+    places = {f"input.{path}": words for path, words in classes.items()}
     places |= {f"{name}.{path}": words for name in answers for path, words in declared.items()}
     for read in data["reads"]:
         for column, words in read.get("classes", {}).items():
@@ -186,7 +188,7 @@ def _places(fields: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     places: dict[str, list[str]] = {}
     for field in fields:
         path = str(field["path"])
-        for where in (path, f"{path}[]", f"{path}{{}}"):
+        for where in (path, f"{path}[]", f"{path}{{}}", f"{path}{{key}}"):
             if field["classes"]:
                 places[where] = list(field["classes"])
             for inner, words in _places(field["fields"]).items():

@@ -105,9 +105,14 @@ ERASE_CASE_KEYS = Statement(
     "erase_case_keys", lambda d: delete(case_key).where(_with_keys_of(case_key.c.case_id))
 )
 ERASE_PENDING = Statement("erase_pending", lambda d: delete(pending).where(_with_keys_of(pending.c.case_id)))
-# Everybody's rows: text about several dies with the first.
+# Everybody's rows of these keys: text about several dies with the first, and what is somebody else's stays.
 ERASE_SUBJECTS = Statement(
-    "erase_subjects", lambda d: delete(subject_entry).where(_with_keys_of(subject_entry.c.entry_id))
+    "erase_subjects",
+    lambda d: delete(subject_entry).where(
+        subject_entry.c.key_id.in_(
+            select(shredded.c.key_id).where(shredded.c.receipt == bindparam("receipt"))
+        )
+    ),
 )
 
 # -- keys that are gone ------------------------------------------------------------------------------
