@@ -50,6 +50,7 @@ def test_an_empty_home_has_nothing_to_do(workspace: Workspace) -> None:
     assert [(one.role, one.told, one.done) for one in passes] == [
         ("expiry", "idle", 0),
         ("interrupted", "idle", 0),
+        ("erasure", "idle", 0),
         ("sealer", "idle", 0),
         ("checkpoints", "idle", 0),
         ("cleaner", "idle", 0),
