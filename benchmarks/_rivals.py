@@ -24,7 +24,7 @@ from answerable.chaos.judging import SLACK
 from answerable.chaos.reference import BODY, Route
 from answerable.chaos.replies import DOWN, SOUND
 from answerable.chaos.run import NOWHERE
-from answerable.chaos.server import FaultServer, closed_url
+from answerable.chaos.server import FaultServer
 from answerable.chaos.variants import Fault, Variant
 
 HERE = Path(__file__).resolve().parent
@@ -156,7 +156,7 @@ def _variant(fault: Fault, variant: Variant, server: FaultServer, process: Runni
         upstream.forget()
         upstream.play(*script)
     tls = server.expired_tls("primary") if variant.reach == "expired-tls" else ""
-    places = {"server": primary.url, "refused": closed_url(), "nowhere": NOWHERE, "expired-tls": tls}
+    places = {"server": primary.url, "refused": server.refusing(), "nowhere": NOWHERE, "expired-tls": tls}
     fresh = f"{fault.number} {variant.name}"
     told = [
         process.ask(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ from postgres import postgres_server, postgres_url
 __all__ = ["postgres_server", "postgres_url", "repository", "shared_data"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# A shell that starts the tests in its background lets them ignore Ctrl-C, and so would all their children.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: a shared machine stalls now and then, and a stall is not a wrong answer.
 settings.register_profile(

@@ -107,21 +107,21 @@ def as_one_group(journal: SqlJournal, units: list[Unit]) -> list[Receipt | Excep
     def held(group: Any) -> Any:
         sizes.append(len(group))
         holding.set()
-        let_go.wait(10)
+        let_go.wait(60)
         return commit(group)
 
     journal._group._commit = held
     with ThreadPoolExecutor(len(units) + 1) as pool:
         first = pool.submit(journal.submit, one())
-        holding.wait(10)
+        holding.wait(60)
         futures: list[Future[Receipt]] = []
         for number, unit in enumerate(units, start=1):
             futures.append(pool.submit(journal.submit, unit))
             while len(journal._group._queue) < number:
                 time.sleep(0.0002)
         let_go.set()
-        first.result(10)
-        results = [future.exception(10) or future.result() for future in futures]
+        first.result(60)
+        results = [future.exception(60) or future.result() for future in futures]
     journal._group._commit = commit
     assert sizes == [1, len(units)]
     return results  # type: ignore[return-value]

@@ -131,7 +131,7 @@ def upstream() -> Iterator[Upstream]:
         thread.join()
 
 
-def case_of(asked: ans.Decision[Any, Any], left: float = 10.0, **more: Any) -> ans.Case[Any]:
+def case_of(asked: ans.Decision[Any, Any], left: float = 30.0, **more: Any) -> ans.Case[Any]:
     """A case as the chain gives it to a decider. left: seconds. given: the input."""
     given = more.pop("given", {"number": "1", "body": "help"})
     return ans.Case(
@@ -147,13 +147,13 @@ def case_of(asked: ans.Decision[Any, Any], left: float = 10.0, **more: Any) -> a
     )
 
 
-def answer(asked: ans.Decision[Any, Any], left: float = 10.0, **more: Any) -> ans.Answer[Any]:
+def answer(asked: ans.Decision[Any, Any], left: float = 30.0, **more: Any) -> ans.Answer[Any]:
     """What the first decider gives for one case, called as the chain calls it: once."""
     made: ans.Answer[Any] = asyncio.run(asked.deciders[0].run(case_of(asked, left, **more)))
     return made
 
 
-def fault(asked: ans.Decision[Any, Any], left: float = 10.0, **more: Any) -> Faulted:
+def fault(asked: ans.Decision[Any, Any], left: float = 30.0, **more: Any) -> Faulted:
     """The fault that the first decider raises for one case."""
     with pytest.raises(Faulted) as caught:
         answer(asked, left, **more)

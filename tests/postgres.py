@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 # Durable against a killed client, which the tests need; not against a power cut, which they do not.
 SETTINGS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ from roads import HIGH, LOW, decision, memory
 
 memory = pytest.fixture(memory)
 TICKET = {"number": "1"}
+SOON_S = 10.0  # at once, on a machine that stalls now and then
 
 
 def test_a_short_wait_is_waited_and_the_answer_is_not_second_best(memory: ans.Workspace) -> None:
@@ -27,13 +29,13 @@ def test_a_short_wait_is_waited_and_the_answer_is_not_second_best(memory: ans.Wo
 
 
 def test_a_wait_beyond_what_is_left_is_not_waited(memory: ans.Workspace) -> None:
-    """Thirty seconds of a deadline of five: the next decider answers at once."""
+    """Thirty seconds of a deadline of twenty: the next decider answers at once."""
     first, script = remote(fault("rate-limit", retry_after=30))
     began = time.monotonic()
 
-    outcome = memory.decide(decision(first, ans.default(HIGH)), TICKET)
+    outcome = memory.decide(decision(first, ans.default(HIGH), deadline=20), TICKET)
 
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < SOON_S
     assert (outcome.output, outcome.degraded, script.hits) == (HIGH, "fault:rate-limit", 1)
 
 
@@ -41,10 +43,12 @@ def test_the_wait_of_the_present_reply_counts(memory: ans.Workspace) -> None:
     """A provider that asks for more each time is waited for as long as it asks each time."""
     first, script = remote(fault("rate-limit", retry_after=0.02), fault("rate-limit", retry_after=0.08), LOW)
 
-    memory.decide(decision(first), TICKET)
+    outcome = memory.decide(decision(first), TICKET)
 
     gaps = [b - a for a, b in zip(script.times, script.times[1:], strict=False)]
-    assert 0.02 <= gaps[0] < 0.08 <= gaps[1]
+    waited = [call["waited_us"] for call in outcome.attempts[0].calls]
+    assert gaps[0] >= 0.02 and gaps[1] >= 0.08
+    assert 20_000 <= waited[0] < 80_000 <= waited[1]  # as it was planned: a machine may be slower
 
 
 @pytest.mark.parametrize(
@@ -175,13 +179,16 @@ def test_a_call_that_failed_may_not_change_the_input_of_the_next(memory: ans.Wor
 
 def test_a_hanging_call_ends_at_its_timeout_and_the_case_at_its_deadline(memory: ans.Workspace) -> None:
     """The next decider still has time."""
-    first, _ = remote(lambda case: time.sleep(3), timeout=0.1)
+    go = threading.Event()
+    first, _ = remote(lambda case: go.wait(30), timeout=0.1)
     second, _ = remote(LOW, name="second")
     began = time.monotonic()
 
-    outcome = memory.decide(decision(first, second, deadline=1), TICKET)
+    outcome = memory.decide(decision(first, second, deadline=20), TICKET)
+    took = time.monotonic() - began
+    go.set()
 
-    assert time.monotonic() - began < 0.9
+    assert took < SOON_S
     assert (outcome.output, outcome.degraded) == (LOW, "fault:timeout")
 
 
@@ -191,7 +198,7 @@ def test_waiting_does_not_block_the_loop() -> None:
     async def all_at_once() -> float:
         with ans.Workspace("memory:") as ws:
             made = [
-                decision(remote(fault("rate-limit", retry_after=0.2), LOW, name=f"p{i}")[0], name=f"d-{i}")
+                decision(remote(fault("rate-limit", retry_after=0.8), LOW, name=f"p{i}")[0], name=f"d-{i}")
                 for i in range(20)
             ]
             for one in made:
@@ -201,7 +208,7 @@ def test_waiting_does_not_block_the_loop() -> None:
             assert {o.status for o in outcomes} == {"answered"}
             return time.monotonic() - began
 
-    assert asyncio.run(all_at_once()) < 1.5
+    assert asyncio.run(all_at_once()) < 12  # one after the other it would be sixteen seconds
 
 
 def test_a_dead_primary_is_left_alone(memory: ans.Workspace) -> None:

@@ -22,6 +22,7 @@ from answerable.upkeep.work import work
 from remotes import MOST, remote, used
 from roads import HIGH, LOW, decision, memory
 from test_budget import spent
+from waiting import soon
 from workspaces import KINDS, MICRO, on_each_journal, standing_clock
 
 memory = pytest.fixture(memory)
@@ -71,7 +72,7 @@ def test_a_case_past_its_lease_is_ended_as_interrupted(any_ws: ans.Workspace) ->
 
     def hangs(case: Any) -> Any:
         stuck.set()
-        go.wait(10)
+        go.wait(30)
         return LOW
 
     first, _ = remote(hangs)
@@ -81,7 +82,7 @@ def test_a_case_past_its_lease_is_ended_as_interrupted(any_ws: ans.Workspace) ->
     )
     told: list[Any] = []
     caller.start()
-    stuck.wait(10)
+    assert stuck.wait(30)
 
     ended = end_interrupted(any_ws.book, now=FAR)
     go.set()
@@ -136,7 +137,7 @@ def test_a_process_killed_in_a_call_leaves_a_case_that_a_worker_ends(tmp_path: P
     assert process.stdout is not None
     assert process.stdout.readline() == "calling\n"
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=10)
+    process.communicate(timeout=200)
 
     with ans.Workspace(tmp_path / "home") as ws:
         assert spent(ws)[:2] == (0, MOST.cost)
@@ -233,7 +234,7 @@ def test_a_cancel_in_any_commit_leaves_nothing_open_and_nothing_held(
 
         any_ws._aroad = replace(any_ws._aroad, chain=replace(any_ws._aroad.chain, submit=submit))
         await asyncio.wait([task])
-        await asyncio.sleep(0.1)
+        await soon(lambda: spent(any_ws)[1] == 0 and any_ws.records())
 
     asyncio.run(cancelled())
 
@@ -261,18 +262,20 @@ def test_one_case_that_cannot_be_ended_does_not_keep_others_open(memory: ans.Wor
 
 def test_a_case_cancelled_while_another_answers_its_key_is_recorded_too(memory: ans.Workspace) -> None:
     """It waits for the other's answer, and its caller goes away."""
-    go = asyncio.Event()
+    begun, go = asyncio.Event(), asyncio.Event()
 
     async def slow(case: Any) -> Any:
+        begun.set()
         await go.wait()
         return LOW
 
     async def both() -> None:
         made = decision(ans.model(slow, version="1", name="slow"))
         first = asyncio.ensure_future(memory.adecide(made, {"number": "1"}))
-        await asyncio.sleep(0.05)
+        await begun.wait()
+        (flight,) = memory.book._flights.values()
         second = asyncio.ensure_future(memory.adecide(made, {"number": "1"}))
-        await asyncio.sleep(0.05)
+        await soon(lambda: flight._done_callbacks)  # the second waits for the first
         second.cancel()
         await asyncio.wait([second])
         go.set()

@@ -462,7 +462,11 @@ def test_addresses_are_taken_as_their_text(ws: ans.Workspace) -> None:
 
     record = ws.decide(made, {"url": "https://example.com/a?b=1", "ip": "127.0.0.1"}).record_id
 
-    assert ws.why(record).data["input"] == {"url": "https://example.com/a?b=1", "ip": "127.0.0.1"}
+    assert ws.book.ledger.body(ws.ledger.get(ws.find(record)), "input") == {
+        "url": "https://example.com/a?b=1",
+        "ip": "127.0.0.1",
+    }
+    assert ws.why(record).data["input"] == {"url": "https://example.com/a?b=1", "ip": "[IP_1]"}
 
 
 def test_more_cases_than_threads_are_all_answered(ws: ans.Workspace) -> None:

@@ -200,7 +200,7 @@ DESIGN_KEYS = {
 OUR_KEYS = {
     "version", "key", "proposal", "reasons", "reason", "decider", "confidence", "due", "latency_us",
     "cost", "currency", "stage", "truths", "links", "definition", "messages", "fault", "redone",
-    "tokens", "model", "destinations", "classes", "in_clear", "permit",
+    "tokens", "model", "destinations", "classes", "in_clear", "permit", "gone",
 }  # fmt: skip
 
 
@@ -534,7 +534,7 @@ print(folder.exists(), ws.records(), flush=True)
 ws.close()
 """
 
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=200)
 
     assert done.stdout.splitlines() == ["told", "True []"], done.stderr
 

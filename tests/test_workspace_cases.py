@@ -160,7 +160,7 @@ def test_a_slow_good_answer_stands_against_a_rival_that_failed_meanwhile(tmp_pat
     failed = threading.Event()
 
     def answers(case: Any) -> Route:
-        failed.wait(10)
+        failed.wait(60)
         return LOW
 
     def fails(case: Any) -> Route:
@@ -179,7 +179,7 @@ def test_a_slow_good_answer_stands_against_a_rival_that_failed_meanwhile(tmp_pat
 
             run[0] = slow
             asked = pool.submit(mine.decide, made, {"number": "1"})
-            begun.wait(10)
+            begun.wait(60)
             run[0] = fails
             assert other.decide(made, {"number": "1"}).status == "failed"
             failed.set()
@@ -249,7 +249,7 @@ def test_two_processes_make_one_record_of_a_key(tmp_path: Path) -> None:
         assert rival.stdin is not None
         rival.stdin.write("go\n")
         rival.stdin.flush()
-    first, second = (rival.communicate(timeout=30)[0].split() for rival in rivals)
+    first, second = (rival.communicate(timeout=200)[0].split() for rival in rivals)
 
     assert first == second
     assert len(set(first)) == 30

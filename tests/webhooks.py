@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +15,7 @@ class Receiver:
     def __init__(self) -> None:
         self.got: list[tuple[str, dict[str, str], bytes]] = []  # path, headers in small letters, body
         self.status, self.wait, self.location = 204, 0.0, ""
+        self.ends = threading.Event()  # nobody waits for it any more
         self.url = ""
 
 
@@ -28,7 +28,8 @@ def receiving() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             kept.got.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-            time.sleep(kept.wait)
+            if kept.ends.wait(kept.wait):
+                return
             self.send_response(kept.status)
             if kept.location:
                 self.send_header("Location", kept.location)
@@ -48,6 +49,7 @@ def receiving() -> Iterator[Receiver]:
     try:
         yield kept
     finally:
+        kept.ends.set()
         server.shutdown()
         server.server_close()
         thread.join()

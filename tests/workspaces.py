@@ -52,7 +52,7 @@ def decision(*deciders: ans.Decider, **changes: Any) -> ans.Decision[Any, Any]:
         "output": Route,
         "owner": "ops",
         "purpose": "support",
-        "deadline": 5,
+        "deadline": 30,
         "stakes": ans.Stakes("USD", wrong=2, review=1),
         "deciders": deciders or (ans.rule(words), TRIAGE),
     }

@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         reply = self.server.reply
         if reply == "stall":
-            time.sleep(0.25)
+            time.sleep(1.0)
         elif reply == "reset":
             pass
         elif reply == "cut":
@@ -86,11 +86,11 @@ def serving() -> Iterator[Server]:
 
 
 # A slow machine must not make a timeout of what is none; only the test that stalls reads for less.
-READ = 3.0
+READ = 20.0
 
 
 def patience(read: float) -> httpx2.Timeout:
-    return httpx2.Timeout(3.0, read=read)
+    return httpx2.Timeout(READ, read=read)
 
 
 def by_openai(url: str, read: float = READ) -> Any:
@@ -135,7 +135,7 @@ def by_httpx2(url: str, read: float = READ) -> Any:
 def by_requests(url: str, read: float = READ) -> Any:
     with requests.Session() as session:
         session.trust_env = False
-        reply = session.post(url, json={}, timeout=(3.0, read))
+        reply = session.post(url, json={}, timeout=(READ, read))
     reply.raise_for_status()
     return reply.json()
 

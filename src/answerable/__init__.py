@@ -31,6 +31,8 @@ from answerable.failures.fault import Fault, Faulted
 from answerable.failures.remote import Breaker, Limit, Price, Remote
 from answerable.failures.table import Action
 from answerable.governance.classification import Key, Personal, Public, Sensitive, Subject, Trim, classify
+from answerable.governance.read import Read
+from answerable.governance.source import Source, file_source, source, sql_source
 
 if _typing.TYPE_CHECKING:
     from answerable.failures.exists import exists
@@ -76,9 +78,11 @@ __all__ = [
     "Price",
     "Principal",
     "Public",
+    "Read",
     "Refuse",
     "Remote",
     "Sensitive",
+    "Source",
     "Stakes",
     "Subject",
     "Suspend",
@@ -91,6 +95,7 @@ __all__ = [
     "classify",
     "default",
     "exists",
+    "file_source",
     "holds",
     "injection",
     "llm",
@@ -103,6 +108,8 @@ __all__ = [
     "reply_text",
     "reply_usage",
     "rule",
+    "source",
+    "sql_source",
     "sums_up",
     "within",
 ]

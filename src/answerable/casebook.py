@@ -149,6 +149,8 @@ class Casebook:
     def unit(self, account: Account, outcome: Outcome[Any], took: int) -> Unit:
         """Return what makes a case durable: its entry, its key, its links, its wait for a person."""
         decision, request = account.decision, account.request
+        if account.reader is not None:
+            account.reader.close()  # what is recorded is all that was read
         usages = [attempt.usage for attempt in outcome.attempts]
         header = {
             "id": account.id,
@@ -180,7 +182,7 @@ class Casebook:
         }
         parts = {
             "input": account.body,
-            "reads": list(request.reads),
+            "reads": account.reads(),
             "attempts": _list(
                 account.stored.get(i) or encode(attempt_data(a)) for i, a in enumerate(outcome.attempts)
             ),

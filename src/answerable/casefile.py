@@ -1,13 +1,13 @@
 """The file of one case while it is on the road: what was asked, and what happened so far."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
 from answerable.decisions.answer import JOINT, NOTHING_USED, Belief, Suspend, Usage, word
-from answerable.decisions.case import Principal
+from answerable.decisions.case import Case, Principal
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.outcome import Attempt, Outcome, Status
@@ -18,6 +18,7 @@ from answerable.failures.budget import Budget
 from answerable.failures.table import Then
 from answerable.governance.access import Permit
 from answerable.governance.protection import Protected
+from answerable.governance.read import Reader
 from answerable.governance.vault import About
 from answerable.ledger.entry import text_id
 
@@ -93,6 +94,7 @@ class Account:
     sure: bool = False  # whether that unit is known to be durable
     held: Usage = NOTHING_USED  # reserved of every budget
     used: Usage = NOTHING_USED  # consumed, or perhaps consumed
+    reader: Reader | None = None  # makes the governed reads, where the decision declares any
 
     def spoil(self, fault: str, reason: str) -> None:
         """Turn it into a failed case; its attempts and what it consumed stay."""
@@ -126,6 +128,36 @@ class Account:
             self.input = kept
             return encode(kept) == self.body
         return False
+
+    def case(self, clock: Callable[[], float]) -> Case[Any]:
+        """Return the case as deciders and checks get it."""
+        return Case(
+            id=self.record_id,
+            decision=self.decision.name,
+            input=self.input,
+            principal=self.request.principal,
+            purpose=self.purpose,
+            key=self.key,
+            clock=clock,
+            deadline=self.deadline,
+            answered=dict(self.answered),
+            reader=self.reader,
+        )
+
+    @property
+    def purpose(self) -> str:
+        """Why the data is used."""
+        return self.request.purpose or self.decision.purpose
+
+    @property
+    def denied(self) -> str | None:
+        """Why the case has to be refused: it asked a source for what may not be read."""
+        return None if self.reader is None else self.reader.denied
+
+    def reads(self) -> list[Mapping[str, Any]]:
+        """Return what was read, as a record holds it: by code outside, and for this case."""
+        made = () if self.reader is None else self.reader.made
+        return [*self.request.reads, *(read.data() for read in made)]
 
     @property
     def subjects(self) -> tuple[str, ...]:

@@ -202,6 +202,12 @@ class Chain:
         return replace(tried, usage=usage)
 
     async def _run(self, account: Account, decider: Decider, case: Case[Any]) -> Tried:
+        """Call a decider; one that asked for what may not be read refuses, whatever it gave."""
+        tried = await self._called(account, decider, case)
+        denied = account.denied
+        return tried if denied is None else replace(tried, given=Refuse(denied), fault=None)
+
+    async def _called(self, account: Account, decider: Decider, case: Case[Any]) -> Tried:
         timeout = _timeout(decider, case)
         if not decider.inline:
             if timeout <= 0:
@@ -322,11 +328,9 @@ def _fault(exc: Exception, decider: Decider) -> Fault:
     if remote is None:
         fault = fault_of(exc)
     else:
-        fault = replace(
-            fault_of(exc, provider=remote.provider, model=remote.model),
-            provider=remote.provider,
-            model=remote.model,
-        )
+        fault = fault_of(exc, provider=remote.provider, model=remote.model)
+        if fault.category != "source":  # what it reads is not whom it calls
+            fault = replace(fault, provider=remote.provider, model=remote.model)
     # "denied" and the like are not a decider's to say.
     return fault if fault.category in TABLE else replace(fault, category="exception")
 

@@ -406,6 +406,25 @@ def _project(folder: Path, path: Path, data: Mapping[str, Any]) -> Project:
     )
 
 
+def connection_url(name: str, told: Any, folder: Path, env: Mapping[str, str]) -> str:
+    """Return the URL of a connection, as [connections] or a source gives it.
+
+    told: the URL, "env:NAME" or "file:PATH" (from `folder`) of one, or a table with such a `url`. Raises
+    HomeError, which shows no value, if there is none.
+    """
+    what = f"the URL of the connection {name}"
+    where = told.get("url") if isinstance(told, Mapping) else told
+    if not isinstance(where, str) or not where.strip():
+        raise HomeError(f"{what} is not given as text", next_step='write url = "env:NAME" or "file:PATH"')
+    if not where.startswith("file:"):
+        return _resolved(what, where, env)
+    path = folder / where.removeprefix("file:")
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise HomeError(f"{what} cannot be read from {path}", next_step="check that file") from exc
+
+
 def _all_text(decisions: Any) -> bool:
     return isinstance(decisions, Mapping) and all(isinstance(target, str) for target in decisions.values())
 

@@ -51,6 +51,8 @@ def judge(account: Account, case: Case[Any], answer: Answer[Any], ended: Callabl
         fault = "never-automatic" if verdict.act == "person" else None
     elif output is not None and decision.checks:
         finding, flags = examine(decision, case, Answer(output, beliefs=beliefs, reason=answer.reasons))
+        if account.denied is not None:  # a check may read too
+            return ended("refused", account.denied)
         notes += [f"flag: {flag_text(flag)}" for flag in flags]
         account.flagged = bool(flags)
         if finding is not None:

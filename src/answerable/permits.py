@@ -11,7 +11,7 @@ from answerable.decisions.case import Principal
 from answerable.decisions.decision import Decision
 from answerable.encoding import decode
 from answerable.errors import Denied, HomeError
-from answerable.governance.access import Action, Ask, Permit, Resource, Shape
+from answerable.governance.access import Action, Ask, Column, Permit, Resource, Shape
 from answerable.governance.policies_load import SUFFIX, has_policies
 from answerable.home import find_project
 from answerable.ports import Clock, PolicyEngine
@@ -89,7 +89,15 @@ def resource_described(manifest: Mapping[str, Any]) -> Resource:
 
 def shapes_of(decision: Decision[Any, Any]) -> list[Shape]:
     """Return the sources that a decision declares to read, as policies know them."""
-    return [source.shape for source in getattr(decision, "reads", ()) if hasattr(source, "shape")]
+    return [
+        Shape(
+            s.name,
+            s.owner,
+            s.purposes,
+            {name: Column(cell, empty) for name, (cell, empty) in s.cells.items()},
+        )
+        for s in decision.reads
+    ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from answerable.decisions.case import Case
 from answerable.decisions.decider import Decider
 from answerable.governance.access import Ask, Permit, RowPermit, Shape
 from answerable.governance.detection import Span
+from answerable.governance.read import Fetched, Wanted
 from answerable.ledger.entry import Filter, Head, Listed, Receipt, Statement, Stored, Unit
 
 
@@ -226,3 +227,17 @@ class Releases(Protocol):
 
     def stage(self, decision: str) -> str:
         """Return "shadow", "advise", "live" or "stopped"."""
+
+
+class SourceReader(Protocol):
+    """Reads from one kind of source; the same for all cases of a workspace."""
+
+    def fetch(self, wanted: Wanted) -> Fetched:
+        """Return what a source holds; may block, at most about `wanted.within` seconds.
+
+        Raises Faulted("source"), whose reason holds no password and no value, and UsageError for parameters
+        that the source does not take.
+        """
+
+    def close(self) -> None:
+        """Let go of every connection."""

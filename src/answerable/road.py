@@ -32,6 +32,7 @@ from answerable.judging import judge, one_line, said
 from answerable.ledger.entry import Conflict, Unit, text_id
 from answerable.permits import resource_of
 from answerable.ports import Clock, Detector, Ids, PolicyEngine, Releases
+from answerable.reads import Sources
 from answerable.spending import CaseEnded, ending, minus
 
 Calls = tuple[Mapping[str, Any], ...]
@@ -51,6 +52,7 @@ class Road:
     ids: Ids
     policies: PolicyEngine
     releases: Releases
+    sources: Sources
     detector: Detector
 
 
@@ -66,6 +68,8 @@ async def travel(road: Road, decision: Decision[Any, Any], given: Any, request: 
         started=road.clock.monotonic(),
         at=road.clock.now(),
     )
+    who = request.principal
+    account.reader = road.sources.of(decision, who, account.purpose, road.policies, road.clock)
     try:
         if not admit(road, account, given):
             return await record(road, account)
@@ -217,6 +221,7 @@ async def ask_deciders(road: Road, account: Account) -> None:
             account.status, account.made_by = "answered", decider
             return
         if attempt.result == "refused":
+            account.fault = None if account.denied is None else "denied"
             account.status, account.reason, account.made_by = "refused", attempt.reason, decider
             return
         if attempt.result == "suspended":
@@ -239,7 +244,7 @@ def lost_input(decider: Decider) -> Attempt:
 async def ask(road: Road, account: Account, decider: Decider) -> Attempt:
     """Make one attempt: protect what it sees, run it, read what it gave, judge it."""
     started = road.clock.monotonic()
-    case = case_of(road, account)
+    case = account.case(road.clock.monotonic)
 
     def see(faults: tuple[Fault, ...]) -> Case[Any]:
         seen = replace(case, input=account.input, faults=faults) if faults else case
@@ -297,21 +302,6 @@ def storable_calls(calls: Calls, room: int) -> Calls:
         except Exception:  # user code: a mapping may raise anything
             return ()
     return ()
-
-
-def case_of(road: Road, account: Account) -> Case[Any]:
-    """Return the case as deciders and checks get it."""
-    return Case(
-        id=account.record_id,
-        decision=account.decision.name,
-        input=account.input,
-        principal=account.request.principal,
-        purpose=account.request.purpose or account.decision.purpose,
-        key=account.key,
-        clock=road.clock.monotonic,
-        deadline=account.deadline,
-        answered=dict(account.answered),
-    )
 
 
 async def record(road: Road, account: Account) -> Outcome[Any]:
@@ -395,7 +385,7 @@ def give_up(account: Account, exc: Exception) -> None:
     """Turn a case that cannot be recorded as it is into a failed one, of what surely can be."""
     account.status, account.fault = "failed", account.fault or "invalid"
     account.reason = f"the case cannot be recorded as it is: {type(exc).__name__}"
-    account.request = replace(account.request, reads=())
+    account.request, account.reader = replace(account.request, reads=()), None
     account.attempts = [
         Attempt(decider=a.decider, result=a.result, fault=a.fault, latency_us=a.latency_us, usage=a.usage)
         for a in account.attempts

@@ -107,7 +107,6 @@ def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
             next_step="check the id with `answerable records`",
         )
     header = stored.entry.header
-
     gone: list[Gone] = []
     part = partial(_part, book, stored, gone)
     told, detail = part("output") or {}, part("detail") or {}
@@ -131,13 +130,9 @@ def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
         "proposal": answered(told.get("proposal")),
         "reason": told.get("reason", ""),
         "due": timestamp(told["due"]) if told.get("due") else None,
-        "latency_us": header["latency_us"],
-        "cost": header["cost"],
-        "currency": header["currency"],
+        **{name: header[name] for name in ("latency_us", "cost", "currency", "model", "stage")},
         "tokens": {"in": header["tokens_in"] or 0, "out": header["tokens_out"] or 0},
-        "model": header["model"],
         **{name: left.get(name, []) for name in _SENT},
-        "stage": header["stage"],
         "effects": [],
         "redone": _redone(book, header),
         **later,
@@ -175,8 +170,14 @@ def _concealed(
     declared = _places(definition.get("output", ()))
     places = {f"input.{path}": words for path, words in personal.get("classes", {}).items()}
     places |= {f"{name}.{path}": words for name in answers for path, words in declared.items()}
-    protected = Protected(recorded({"input": data["input"], **answers}, places), detector)
-    rest = {name: value for name, value in data.items() if name not in (*_OURS, "input", *answers)}
+    for read in data["reads"]:
+        for column, words in read.get("classes", {}).items():
+            for where in ("rows[]", "keys[]", "params"):
+                places[f"reads[].{where}.{column}"] = words
+        places["reads[].subjects[]"] = ["Subject"]
+    shown = {"input": data["input"], "reads": data["reads"], **answers}
+    protected = Protected(recorded(shown, places), detector)
+    rest = {name: value for name, value in data.items() if name not in (*_OURS, *shown)}
     return {**data, **protected.concealed(rest), **protected.view()}
 
 

@@ -51,6 +51,7 @@ from answerable.opening import load_lookup, open_or_make
 from answerable.permits import Guard, open_policies, resource_of, shapes_of
 from answerable.ports import Caller, Clock, Detector, Journal, PolicyEngine
 from answerable.ports_null import AllowAll, AlwaysLive
+from answerable.reads import Sources
 from answerable.resolving import resolve
 from answerable.road import Road, travel
 from answerable.state import cases
@@ -114,9 +115,8 @@ class Workspace:
         )
         self._pool = DaemonPool()
         self._blocking, self._awaiting = BlockingCaller(self._pool), AwaitingCaller(self._pool)
-        clock, ids = SystemClock(), Uuid7()
+        self.clock, ids = (clock := SystemClock()), Uuid7()
         self.detector = detector or open_detector()
-        self.clock = clock
         self.book = Casebook(
             journal=self._journal,
             ledger=self.ledger,
@@ -131,17 +131,20 @@ class Workspace:
         self.policies = AllowAll() if self._temporary else self._policies(clock)
         self._guard = Guard(policies=self.policies, book=self.book)
         recall_alerts(self.book)  # so that what another process raised can be seen to be over
-        # Releases have no rules yet: these let everything through.
-        self._road = Road(
+        self._road = self._new_road(ids)
+        self._aroad = replace(self._road, chain=self._chain(self._journal.enqueue, self._awaiting))
+
+    def _new_road(self, ids: Uuid7) -> Road:
+        return Road(
             book=self.book,
             chain=self._chain(self._submit, self._blocking),
-            clock=clock,
+            clock=self.clock,
             ids=ids,
             policies=self.policies,
-            releases=AlwaysLive(),
+            releases=AlwaysLive(),  # there are none yet
+            sources=Sources(),
             detector=self.detector,
         )
-        self._aroad = replace(self._road, chain=self._chain(self._journal.enqueue, self._awaiting))
 
     def _policies(self, clock: Clock) -> PolicyEngine:
         try:
@@ -463,6 +466,7 @@ class Workspace:
         self._closed = True
         self._blocking.close()
         self._pool.close()
+        self._road.sources.close()
         self.ledger.close()
         self._journal.close()
         self._keys.close()

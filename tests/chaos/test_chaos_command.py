@@ -46,16 +46,16 @@ def hacked(case):
 def decision(*deciders):
     return ans.Decision(
         name="route-ticket", version="1", question="How urgent is it?", input=Ticket, output=Route,
-        owner="support", purpose="support", deadline=4, unmeasured="accept",
+        owner="support", purpose="support", deadline=20, unmeasured="accept",
         stakes=ans.Stakes("USD", wrong=2, review=1), deciders=[ans.rule(hacked), *deciders],
     )
 
 
 def first(**more):
-    return llm("openai:gpt-5-mini", instructions="Route it.", name="first", timeout=2, **more)
+    return llm("openai:gpt-5-mini", instructions="Route it.", name="first", timeout=10, **more)
 
 
-second = llm("openai:gpt-5", instructions="Route it.", name="second", timeout=2)
+second = llm("openai:gpt-5", instructions="Route it.", name="second", timeout=10)
 default = ans.default(Route(urgency="high"))
 careful = decision(first(), second, default)
 alone = decision(first())
@@ -67,7 +67,7 @@ shopping = ans.Decision(**{
 
 
 def ask(case):
-    with openai.OpenAI(timeout=2) as client:
+    with openai.OpenAI(timeout=10) as client:
         said = client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": case.input.body}]
         )
@@ -174,7 +174,7 @@ from chaos_target import *
 
 
 def ask_there(case, url=f"http://127.0.0.1:PORT/v1"):
-    with openai.OpenAI(base_url=url, timeout=1, max_retries=0) as client:
+    with openai.OpenAI(base_url=url, timeout=10, max_retries=0) as client:
         said = client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": case.input.body}]
         )

@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from waiting import until
 
 CASES = "number,body\n0012,I was hacked\n0013,hello\n"
 
@@ -149,13 +150,10 @@ def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(cli: Any) -> No
         [*command, "--concurrency", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     partial = cli.folder / "out.csv.partial"
-    deadline = time.monotonic() + 60
-    while not (cli.folder / "home" / "home.toml").exists() or not partial.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    time.sleep(0.5)
+    until((cli.folder / "home" / "home.toml").exists)
+    until(lambda: cli("records", "--json", "--limit", 0).out.count("\n") > 2)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=200)
 
     assert process.returncode == 130
     assert "--resume" in err and "Traceback" not in err

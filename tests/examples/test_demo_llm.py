@@ -192,7 +192,8 @@ def test_a_real_model_answers_and_its_process_ends_with_the_demo(
 
     @contextmanager
     def watched(**options: Any) -> Iterator[LocalModel]:
-        with llm_local.local_model(**options) as served:
+        # One thread: two that wait for each other in turn take minutes where others have the processor.
+        with llm_local.local_model(**options, threads=1) as served:
             started.append(served)
             yield served
 

@@ -277,7 +277,7 @@ def test_two_processes_make_one_entry(tmp_path: Path) -> None:
             assert rival.stdin is not None
             rival.stdin.write("\n")
             rival.stdin.flush()
-        told = [int(rival.communicate(timeout=30)[0]) for rival in rivals]
+        told = [int(rival.communicate(timeout=200)[0]) for rival in rivals]
 
         assert sum(told) == 1
         assert len(entries(ws)) == 1

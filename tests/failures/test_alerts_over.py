@@ -24,6 +24,7 @@ from answerable.errors import LedgerUnavailable
 from answerable.ledger.entry import Receipt, Unit
 from answerable.watch import Watch
 from failures.test_alerting import QUOTA, alerts_pass, entries, forget, hooked, join, tell
+from waiting import until
 from webhooks import Receiver, receiving
 from workspaces import KINDS, memory, on_each_journal, standing_clock
 
@@ -249,7 +250,7 @@ def test_a_webhook_that_hangs_costs_one_thread(
     home, go_on, posted = hooked(ws, receiver.url), threading.Event(), alerting.post
 
     def hangs(*given: Any, **more: Any) -> None:
-        go_on.wait(5)
+        go_on.wait(30)
         posted(*given, **more)
 
     monkeypatch.setattr(alerting, "post", hangs)
@@ -274,22 +275,22 @@ def test_where_nobody_replies_what_waits_is_left_for_the_worker(
     ws: ans.Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Else each of them would wait as long, one after the other."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        home = hooked(ws, f"http://127.0.0.1:{closed.getsockname()[1]}")
     go_on, posted, tries = threading.Event(), alerting.post, []
 
     def waits(*given: Any, **more: Any) -> None:
         tries.append(1)
-        go_on.wait(5)
+        go_on.wait(30)
         posted(*given, **more)
 
     monkeypatch.setattr(alerting, "post", waits)
-    for n in range(3):
-        tell(ws, replace(QUOTA, key=f"k{n}"), home=home)
-    while not tries:
-        go_on.wait(0.01)
-    go_on.set()
-    join("answerable-alert")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, but not listening: nobody else gets the port meanwhile
+        home = hooked(ws, f"http://127.0.0.1:{taken.getsockname()[1]}")
+        for n in range(3):
+            tell(ws, replace(QUOTA, key=f"k{n}"), home=home)
+        until(lambda: tries)
+        go_on.set()
+        join("answerable-alert")
 
     assert len(tries) == 1
     assert len(undelivered(ws.journal, ws.clock)) == 3

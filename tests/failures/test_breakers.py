@@ -540,6 +540,6 @@ def test_processes_race_for_one_probe(tmp_path: Path) -> None:
         racer.stdin.write("go\n")
         racer.stdin.flush()
 
-    probes = [int(racer.communicate(timeout=30)[0]) for racer in racers]
+    probes = [int(racer.communicate(timeout=200)[0]) for racer in racers]
 
     assert sum(probes) == 1

@@ -112,7 +112,7 @@ def test_an_impossible_wish_counts_as_none(impossible: float) -> None:
     assert wait_before_retry(RATE_LIMIT, limited(impossible), tries=1, remaining=60, random=0.5) == 0.125
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(
     retry=st.integers(0, 5),
     told=st.none() | st.integers(0, 5),

@@ -433,7 +433,7 @@ def test_all_our_own_connections_are_in_use(server: Server) -> None:
     limits = httpx2.Limits(max_connections=1)
 
     async def call() -> list[Any]:
-        timeout = httpx2.Timeout(2, pool=0.05)
+        timeout = httpx2.Timeout(20, pool=0.05)
         async with openai.AsyncOpenAI(
             base_url=f"{server.url}/v1",
             api_key=KEY,
@@ -499,7 +499,7 @@ def test_urllib_too(server: Server) -> None:
     server.reply = (429, {"retry-after": "3"}, error())
 
     def call() -> Any:
-        with urllib.request.urlopen(server.url, timeout=1) as reply:
+        with urllib.request.urlopen(server.url, timeout=20) as reply:
             return reply.read()
 
     with raised(call) as exc:  # type: ignore[attr-defined]  # it holds the open reply

@@ -470,7 +470,7 @@ ANYTHING = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(
     package=st.sampled_from(["openai", "anthropic", "pydantic_ai", "google", "botocore", "requests", "mine"]),
     name=st.sampled_from(["APIError", "ModelHTTPError", "ClientError", "UnexpectedModelBehavior", "Odd"]),
@@ -509,6 +509,6 @@ def test_no_vendor_is_imported() -> None:
         "import sys, answerable.failures.translate as t; t.fault_of(ValueError('x'));"
         "print([m for m in ('openai','anthropic','httpx2','requests','pydantic_ai') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200)
 
     assert done.stdout.strip() == "[]", done.stderr

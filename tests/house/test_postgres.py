@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg
 
 from postgres import PostgresServer
+from waiting import until
 
 
 def test_a_fresh_database_answers_and_is_empty(postgres_server: PostgresServer) -> None:
@@ -42,9 +42,5 @@ def test_the_server_ends_with_a_killed_test_process(tmp_path: Path) -> None:
     )
     folder = Path(done.stdout.strip())
 
-    end = time.monotonic() + 10
-    while folder.exists() and time.monotonic() < end:
-        time.sleep(0.05)
-
     assert done.returncode == -9
-    assert not folder.exists()
+    until(lambda: not folder.exists())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import urllib.request
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -19,12 +21,15 @@ from answerable.integrations.llm import llm
 from answerable.integrations.llm_local import LocalModel, local_model, weights
 from llm_upstream import answer
 from roads import decision
+from waiting import soon
 
 try:
     weights()
     MISSING = ""
 except ans.UsageError as exc:
     MISSING = str(exc)
+pytestmark = pytest.mark.xdist_group("local-model")  # two at once would only make each other late
+LONG_S = 100.0  # for a machine that is busy with other tests
 real = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 
@@ -35,17 +40,24 @@ class Ticket(BaseModel):
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[LocalModel]:
-    with local_model(context=512) as made:
+    # One thread: two that wait for each other in turn take minutes where other tests have the processor.
+    with local_model(context=512, threads=1) as made:
         yield made
 
 
 def asked_of(served: LocalModel, **options: Any) -> ans.Decision[Any, Any]:
     told = {"instructions": "How urgent is it?", "settings": {"max_tokens": 48, "temperature": 0}} | options
-    return decision(llm(served.name, url=served.url, reason=False, **told), input=Ticket, deadline=90)
+    return decision(llm(served.name, url=served.url, reason=False, **told), input=Ticket, deadline=LONG_S)
 
 
 def run(asked: ans.Decision[Any, Any], body: str, *faults: Fault) -> ans.Answer[Any]:
-    return answer(asked, left=90, given={"number": "1", "body": body}, faults=faults)
+    return answer(asked, left=LONG_S, given={"number": "1", "body": body}, faults=faults)
+
+
+def answering(served: LocalModel) -> bool:
+    """Say whether it is writing an answer at the moment, as it tells itself."""
+    with urllib.request.urlopen(f"{served.url.removesuffix('/v1')}/slots", timeout=LONG_S) as told:
+        return any(slot["is_processing"] for slot in json.load(told))
 
 
 @real
@@ -83,12 +95,12 @@ def test_a_real_overflow_is_known_as_one_and_half_of_the_text_fits(served: Local
 def test_a_server_killed_in_mid_answer_is_a_fault_of_that_call() -> None:
     """The call ends at once, and the next one finds nobody."""
     endless = {"max_tokens": 400, "extra_body": {"ignore_eos": True}}
-    with local_model(context=512) as served:
+    with local_model(context=512, threads=1) as served:
         asked = asked_of(served, settings=endless, mode="prompted")
 
         async def killed() -> None:
             task = asyncio.ensure_future(asyncio.to_thread(run, asked, "help"))
-            await asyncio.sleep(0.7)
+            await soon(lambda: answering(served) or task.done())
             assert not task.done()
             os.kill(served.pid, signal.SIGKILL)
             with pytest.raises(Faulted) as caught:

@@ -46,7 +46,7 @@ WHOLE = wording("Judge.", ASKED)
 NAMED = wording("Judge {first} and {kept} and {note}: {question}", ASKED)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(TEXT, TEXT, TEXT, TEXT, st.integers(1, 600), st.booleans())
 def test_a_cut_prompt_fits_and_keeps_what_is_not_marked(
     first: str, second: str, kept: str, inner: str, room: int, named: bool
@@ -119,7 +119,7 @@ REPLIES = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(REPLIES)
 def test_any_reply_is_read_as_the_output_says_or_refused(reply: str) -> None:
     """No other exception, no foreign type, no key too many."""

@@ -236,7 +236,7 @@ VALUES: Any = st.recursive(
 
 
 @given(VALUES)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_nothing_that_comes_back_breaks_the_reader(reply: Any) -> None:
     """It is text, a fault, or told to be no response."""
     with suppress(ans.Faulted, ans.UsageError):

@@ -107,7 +107,7 @@ def crash(nursery: Nursery, where: str, folder: Path, chance: random.Random) -> 
     pids = [nursery.start("write", where=where, acks=str(file), threads=n) for file, n in jobs]
     if SEALS:
         pids.append(nursery.start("seal", where=where, folder=str(folder / "segments")))
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not all(file.exists() and file.stat().st_size for file in files):
         assert nursery.errors.read_text() == ""
         assert time.monotonic() < end, "a writer records nothing"

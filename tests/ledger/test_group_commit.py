@@ -21,6 +21,7 @@ from answerable.ledger.journal_sqlite import SqliteJournal
 from answerable.ledger.turns import Turn
 from answerable.ledger.uninterrupted import Uninterrupted
 from journals import HOME, TestSigner, audit, one
+from waiting import until
 
 STORM = """
 import os, random, signal, sys, threading, time
@@ -179,30 +180,41 @@ def test_ctrl_c_comes_through_while_others_commit(
 
     def slow(units: Any) -> Any:
         began.set()
-        assert go.wait(10)
+        assert go.wait(60)
         return real(units)
 
     monkeypatch.setattr(journal._group, "_commit", slow)
     leader = threading.Thread(target=lambda: journal.submit(one()))
     leader.start()
-    assert began.wait(10)
-    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    assert began.wait(60)
+
+    def strike() -> None:
+        until(lambda: journal._group._queue)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    striker = threading.Thread(target=strike)
+    striker.start()
 
     with pytest.raises(KeyboardInterrupt):
         journal.submit(one())
 
+    striker.join()
     go.set()
-    leader.join(10)
+    leader.join(60)
     assert len(audit(journal)) == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no alarm on Windows")
 @pytest.mark.parametrize("others", [0, 2])
 def test_a_storm_of_interrupts(tmp_path: Path, others: int) -> None:
-    """2,000 of them at random moments: all that was acknowledged is there, and work goes on."""
-    process = python(STORM, tmp_path / "journal.db", others, 1000)
+    """Hundreds of them at random moments: all that was acknowledged is there, and work goes on."""
+    process = python(STORM, tmp_path / "journal.db", others, 600)
 
-    out, _ = process.communicate(timeout=120)
+    try:
+        out, _ = process.communicate(timeout=200)
+    finally:
+        process.kill()  # a storm that goes on would slow everything after it
+        process.communicate()
 
     assert out.strip() == "well"  # and nobody else was told of an error
 
@@ -233,7 +245,7 @@ def test_a_process_that_holds_the_lock_is_not_waited_for_without_limit(
         with pytest.raises(LedgerUnavailable, match=r"another process.* holds the lock") as caught:
             journal.submit(one())
 
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 9  # without the limit of this test it would be ten
         if sys.platform == "linux":
             assert f"pid {holder.pid}" in caught.value.what
         holder.communicate()

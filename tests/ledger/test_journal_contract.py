@@ -214,7 +214,7 @@ class JournalContract:
 
         def interrupted(group: Any) -> Any:
             entered.set()
-            queued.wait(10)
+            queued.wait(60)
             if len(group) > 1:
                 raise KeyboardInterrupt
             return commit(group)
@@ -222,12 +222,12 @@ class JournalContract:
         journal._group._commit = interrupted
         with ThreadPoolExecutor(5) as pool:
             futures = [pool.submit(journal.submit, one())]
-            entered.wait(10)
+            entered.wait(60)
             futures += [pool.submit(journal.submit, one()) for _ in range(4)]
             while len(journal._group._queue) < 4:
                 time.sleep(0.001)
             queued.set()
-            errors = [type(future.exception(10)) for future in futures[1:]]
+            errors = [type(future.exception(60)) for future in futures[1:]]
         journal._group._commit = commit
 
         assert sorted(error.__name__ for error in errors) == ["KeyboardInterrupt", *["LedgerUnavailable"] * 3]
@@ -240,25 +240,25 @@ class JournalContract:
 
         def held(units: Any) -> Any:
             entered.set()
-            queued.wait(10)
+            queued.wait(60)
             return commit(units)
 
         group._commit = held
         with ThreadPoolExecutor(3) as pool:
             first = pool.submit(journal.submit, one())
-            entered.wait(10)
+            entered.wait(60)
             gone = _Waiting(one())
             group._put(gone)
             last = pool.submit(journal.submit, one())
             while len(group._queue) < 2:
                 time.sleep(0.001)
             queued.set()
-            first.result(10)
+            first.result(60)
             assert gone.leads
 
             group._give_up(gone)
 
-            assert last.result(10) == Receipt((1,))
+            assert last.result(60) == Receipt((1,))
 
     def test_an_entry_comes_back_as_it_was(self, journal: SqlJournal) -> None:
         """Every byte value, any Unicode and the limits of numbers survive exactly."""
@@ -401,11 +401,11 @@ class JournalContract:
         journal._group._commit = slow
         with ThreadPoolExecutor(9) as pool:
             futures = [pool.submit(journal.submit, one()) for _ in range(8)]
-            entered.wait(10)
+            entered.wait(60)
             while len(journal._group._queue) < 7:
                 time.sleep(0.001)
-            pool.submit(journal.close).result(10)
-            indexes = sorted(future.result(10).indexes[0] for future in futures)
+            pool.submit(journal.close).result(60)
+            indexes = sorted(future.result(60).indexes[0] for future in futures)
 
         assert indexes == list(range(8))
         with pytest.raises(LedgerUnavailable, match="open the workspace again"):

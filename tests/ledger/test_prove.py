@@ -55,7 +55,7 @@ def run(script: Path, *arguments: str, flags: tuple[str, ...] = ("-I",)) -> subp
     hide = "import sys, runpy; sys.modules['answerable'] = None; sys.argv = sys.argv[1:]; "
     code = hide + "runpy.run_path(sys.argv[0], run_name='__main__')"
     command = [sys.executable, *flags, "-c", code, str(script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
 
 
 # -- making proofs -------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ DECISION: ans.Decision[Ticket, Route] = ans.Decision(
     output=Route,
     owner="support",
     purpose="customer-support",
-    deadline=5.0,
+    deadline=30.0,
     stakes=STAKES,
     deciders=[
         ans.rule(by_word),

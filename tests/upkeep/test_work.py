@@ -18,6 +18,7 @@ from answerable.upkeep.roles import Lease, roles, take
 from answerable.upkeep.work import CLEAN_AFTER, KEEP_AFTER, SEAL_AFTER, Job, Pass, work
 from answerable.workspace import Workspace
 from upkeep.homes import DECISION, SetClock, answered, fill, waiting
+from waiting import until
 
 
 @pytest.fixture
@@ -228,11 +229,9 @@ def test_work_goes_on_until_it_is_told_to_stop(workspace: Workspace) -> None:
     )
     thread.start()
     record = overdue(workspace)
-    end = time.monotonic() + 10
-    while workspace.outcome(record).status == "escalated" and time.monotonic() < end:
-        time.sleep(0.01)
+    until(lambda: workspace.outcome(record).status != "escalated")
     stop.set()
-    thread.join(timeout=10)
+    thread.join(timeout=200)
 
     assert not thread.is_alive()
     assert by_role(result)["expiry"].done == 1
@@ -326,10 +325,10 @@ def test_a_role_runs_in_one_of_two_workers(workspace: Workspace, monkeypatch: py
         threads = [threading.Thread(target=worker, args=(opened,)) for opened in (workspace, second)]
         for thread in threads:
             thread.start()
-        time.sleep(0.5)
+        until(lambda: runs > 3 and {"ran", "held"} <= set(told))
         stop.set()
         for thread in threads:
-            thread.join(timeout=10)
+            thread.join(timeout=200)
 
     assert most == 1
     assert runs > 3
@@ -352,7 +351,7 @@ def test_a_decided_home_in_use_can_be_worked_on(workspace: Workspace) -> None:
     for number in range(100):
         workspace.decide(DECISION, answered(number))
     stop.set()
-    thread.join(timeout=10)
+    thread.join(timeout=200)
 
     assert len(workspace.records(limit=None)) == 100
     assert workspace.ledger.verify().ok

@@ -13,7 +13,7 @@ from answerable.chaos import scenarios
 from answerable.chaos.faults import FAULTS
 from answerable.chaos.judging import Seen, problems, who
 from answerable.chaos.reference import HISTORY, met_by, ticket
-from answerable.chaos.server import FaultServer, closed_url
+from answerable.chaos.server import FaultServer
 from answerable.chaos.variants import Fault, Variant
 from answerable.encoding import MICRO
 from answerable.errors import UsageError
@@ -157,7 +157,7 @@ def observed(variant: Variant, server: FaultServer) -> Seen:
         upstream.play(*script)
     places = {
         "server": primary.origin if variant.setting == "anthropic" else primary.url,
-        "refused": closed_url(),
+        "refused": server.refusing() if variant.reach == "refused" else "",
         "nowhere": NOWHERE,
         "expired-tls": server.expired_tls("primary") if variant.reach == "expired-tls" else "",
     }

@@ -98,6 +98,7 @@ class FaultServer:
         self._ready: Future[int] = Future()
         self._tls: asyncio.Server | None = None
         self._ports: set[int] = set()
+        self._taken: list[socket.socket] = []
         self.tried: list[str] = []
         self.port = 0
 
@@ -112,6 +113,8 @@ class FaultServer:
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(timeout=10)
+        for taken in self._taken:
+            taken.close()
 
     @property
     def origin(self) -> str:
@@ -132,9 +135,12 @@ class FaultServer:
 
     def refusing(self) -> str:
         """Return a URL of its own on which nobody listens: connections are refused."""
-        url = closed_url()
-        self._ports.add(int(url.rpartition(":")[2].partition("/")[0]))
-        return url
+        taken = socket.socket()  # kept until the end: nobody else gets the port and listens on it
+        self._taken.append(taken)
+        taken.bind((HOST, 0))
+        port = int(taken.getsockname()[1])
+        self._ports.add(port)
+        return f"http://{HOST}:{port}/v1"
 
     def is_ours(self, host: str, port: int) -> bool:
         """Say whether an address is one of this server's."""
@@ -284,13 +290,6 @@ def _json(sent: bytes) -> Any:
         return json.loads(sent) if sent else None
     except ValueError:
         return None
-
-
-def closed_url() -> str:
-    """Return the URL of a port on which nobody listens: connections are refused."""
-    with socket.socket() as taken:
-        taken.bind((HOST, 0))
-        return f"http://{HOST}:{taken.getsockname()[1]}/v1"
 
 
 def _expired() -> ssl.SSLContext:

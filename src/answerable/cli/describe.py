@@ -13,6 +13,7 @@ from answerable.encoding import MICRO, seconds
 from answerable.failures.budget import Budget
 from answerable.failures.remote import Breaker, Limit, Remote
 from answerable.failures.table import TABLE, Action
+from answerable.governance.source import Source
 
 DEPENDS = "depends"  # on the case
 
@@ -64,6 +65,8 @@ def in_words(decision: Decision[Any, Any]) -> dict[str, str]:
         "never automatic": never,
         "deciders": " -> ".join(order),
         **{f"  {d.name}": "; ".join(_told_of(d, stakes.currency)) for d in decision.deciders},
+        "reads": ", ".join(source.name for source in decision.reads),
+        **{f"  {source.name}": "; ".join(_told_of_source(source)) for source in decision.reads},
         "checks": "; ".join(map(_check, decision.checks)) or "none but the output's type",
         "deadline": f"{seconds(decision.deadline):g} s for all deciders together",
         "budgets": _budgets(decision),
@@ -77,6 +80,23 @@ def in_words(decision: Decision[Any, Any]) -> dict[str, str]:
         else "nothing",
     }
     return {name: text for name, text in words.items() if text}
+
+
+def _told_of_source(source: Source[Any]) -> Iterator[str]:
+    """Yield whose data a source gives, for what, and the contract of its rows."""
+    yield f"{source.kind}, owned by {source.owner}, for {' and '.join(source.purposes)}"
+    yield "rows of " + ", ".join(f"{f.path}{_classes(f.classes)}" for f in source.columns)
+    if source.mask:
+        yield "hidden " + ", ".join(f"{n} but for the role {role}" for n, role in source.mask.items())
+    if source.freshness_s is not None:
+        then = "else not used" if source.stale == "refuse" else "else noted"
+        age = source.freshness if isinstance(source.freshness, str) else f"{source.freshness_s:g} s"
+        yield f"at most {age} old, {then}"
+    yield f"at most {source.limit:,} rows"
+
+
+def _classes(classes: tuple[str, ...]) -> str:
+    return f" ({', '.join(classes)})" if classes else ""
 
 
 def _answer(name: str, kind: str, values: tuple[Any, ...]) -> str:

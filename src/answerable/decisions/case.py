@@ -1,15 +1,20 @@
 """One input put to a decision, and who asks."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, NoReturn, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, overload
+
+from pydantic import BaseModel
 
 from answerable.encoding import plain
 from answerable.errors import Denied, UsageError
 from answerable.failures.fault import Fault
+from answerable.governance.read import Read, Reader
+from answerable.governance.source import Source
 
 T = TypeVar("T")
+R = TypeVar("R", bound=BaseModel)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]*:[A-Za-z0-9._:\-/]{1,200}")
 
 
@@ -45,6 +50,13 @@ class Veil(Protocol):
     @property
     def real(self) -> Any:
         """The input."""
+
+    @property
+    def clearance(self) -> frozenset[str] | None:
+        """The kinds of personal data that the decider may see; None: everything."""
+
+    def learn(self, values: Iterable[tuple[str, str]]) -> None:
+        """Conceal these personal values too, (kind, value) each, such as what was read."""
 
     def view(self) -> Any:
         """Return the input as plain data, personal values as pseudonyms or left out."""
@@ -95,6 +107,7 @@ class Case(Generic[T]):
     deadline: float  # a reading of `clock`
     answered: Mapping[str, Any] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
+    reader: Reader | None = field(default=None, repr=False, compare=False)
     veil: Veil | None = None
 
     @property
@@ -112,4 +125,65 @@ class Case(Generic[T]):
 
     def concealed(self, data: Any) -> Any:
         """Return plain data or text as the case's decider may see it, such as the result of a tool."""
-        return data if self.veil is None else self.veil.concealed(data)
+        if self.veil is None:
+            return data
+        self.veil.learn(pair for read in self.reads for pair in read.personal)
+        return self.veil.concealed(data)
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """What was read for this case so far, by whichever decider."""
+        return () if self.reader is None else self.reader.made
+
+    @overload
+    def read(self, source: Source[R], /, **params: Any) -> list[R]: ...
+    @overload
+    def read(self, source: str, /, **params: Any) -> list[Any]: ...
+    def read(self, source: Source[Any] | str, /, **params: Any) -> list[Any]:
+        """Return the rows of a declared source that this principal may see, read once a case.
+
+        params: column -> value of a table or a file, or what a query or a function takes. Blocks, at most
+        until the deadline. Raises Denied, which ends the case as refused whatever is done with it, UsageError
+        for what is not declared, and Faulted("source") where it cannot be read.
+        """
+        return list(self._reader(source).read(source, params, self.deadline))
+
+    @overload
+    def read_one(self, source: Source[R], /, **params: Any) -> R | None: ...
+    @overload
+    def read_one(self, source: str, /, **params: Any) -> Any: ...
+    def read_one(self, source: Source[Any] | str, /, **params: Any) -> Any:
+        """`read` for one row: return it, or None if there is none. Raises UsageError if there are several."""
+        rows = self._reader(source).read(source, params, self.deadline)
+        if len(rows) > 1:
+            name = source if isinstance(source, str) else source.name
+            raise UsageError(
+                f"{name} gave {len(rows)} rows where one was asked for", next_step="use read, or narrow it"
+            )
+        return rows[0] if rows else None
+
+    @overload
+    async def aread(self, source: Source[R], /, **params: Any) -> list[R]: ...
+    @overload
+    async def aread(self, source: str, /, **params: Any) -> list[Any]: ...
+    async def aread(self, source: Source[Any] | str, /, **params: Any) -> list[Any]:
+        """`read` for async deciders: does not block their loop."""
+        return list(await self._reader(source).aread(source, params, self.deadline))
+
+    def _reader(self, source: Source[Any] | str) -> Reader:
+        if self.reader is None:
+            name = source if isinstance(source, str) else source.name
+            raise UsageError(
+                f"{self.decision} reads {name!r}, which it does not declare",
+                next_step="add it to the decision: reads=[...]",
+            )
+        hidden = (
+            frozenset() if self.veil is None else self.reader.kinds(source) - (self.veil.clearance or set())
+        )
+        if hidden:
+            raise Denied(
+                f"it is not cleared for all that the source holds: {', '.join(sorted(hidden))}",
+                next_step="read it in a decider or a tool that runs here, or declare what it may see: "
+                'clearance=["email"]',
+            )
+        return self.reader

@@ -20,6 +20,7 @@ from answerable.encoding import MICRO, seconds
 from answerable.errors import UsageError, did_you_mean
 from answerable.failures.budget import Budget
 from answerable.failures.table import TABLE, Action, with_overrides
+from answerable.governance.source import Source
 
 I = TypeVar("I", bound=BaseModel)  # noqa: E741 - input, beside O for output
 O = TypeVar("O", bound=BaseModel)  # noqa: E741
@@ -37,9 +38,10 @@ class Decision(Generic[I, O]):
     deadline: for the automatic part (seconds or "8s"). unmeasured: what an answer of a model without a
     measured probability gets: "review" (the next decider, then a person), "accept", or "sample:RATE" (that
     share is treated as "review"). keep_key: how long a key returns its recorded outcome. budgets: what paid
-    deciders may spend. faults: rows of the action table that differ here. retention: the class, one word,
-    that says how long what is recorded can be opened. Raises UsageError at construction for everything that
-    names a field or value which does not exist, with what was probably meant.
+    deciders may spend. faults: rows of the action table that differ here. reads: the sources that
+    `case.read` may be asked for. retention: the class, one word, that says how long what is recorded can be
+    opened. Raises UsageError at construction for everything that names a field or value which does not
+    exist, with what was probably meant.
     """
 
     name: str
@@ -58,14 +60,34 @@ class Decision(Generic[I, O]):
     keep_key: float | str | timedelta = "7d"
     budgets: Sequence[Budget] = ()
     faults: Mapping[str, Action | Mapping[str, Any]] = field(default_factory=dict)
+    reads: Sequence[Source[Any]] = ()
     retention: str = "standard"
 
     def __post_init__(self) -> None:
         self._check_words()
+        self._check_reads()
         self._check_fields()
         self._check_stakes()
         self._check_deciders()
         self._check_limits()
+
+    def _check_reads(self) -> None:
+        object.__setattr__(self, "reads", self._listed("reads", "crm_customer, another"))
+        for source in self.reads:
+            if not isinstance(source, Source):
+                raise UsageError(
+                    f"{self.name}: reads holds a {type(source).__name__}, no source",
+                    next_step="give what ans.sql_source, ans.file_source or ans.source made",
+                )
+            if [s.name for s in self.reads].count(source.name) > 1:
+                raise UsageError(
+                    f"{self.name} reads two sources named {source.name!r}", next_step="give one another name"
+                )
+            if self.purpose not in source.purposes:
+                raise UsageError(
+                    f"{self.name} reads {source.name}, which is not for the purpose {self.purpose!r}",
+                    next_step=did_you_mean(self.purpose, source.purposes),
+                )
 
     def _check_limits(self) -> None:
         object.__setattr__(self, "budgets", self._listed("budgets", 'ans.Budget(money=5, per="day")'))

@@ -9,6 +9,7 @@ from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
 from answerable.decisions.fields import Field
 from answerable.encoding import encode, plain
+from answerable.governance.source import described as source_data
 
 
 def manifest(decision: Decision[Any, Any]) -> dict[str, Any]:
@@ -47,6 +48,10 @@ def manifest(decision: Decision[Any, Any]) -> dict[str, Any]:
     }
     if decision.faults:  # left out where there are none: what was recorded before keeps its digest
         described["faults"] = {name: asdict(decision.actions[name]) for name in sorted(decision.faults)}
+    if decision.reads:  # as above
+        described["reads"] = [
+            {**source_data(source), "row": [_field(f) for f in source.columns]} for source in decision.reads
+        ]
     if decision.retention != "standard":  # as above
         described["retention"] = decision.retention
     return described

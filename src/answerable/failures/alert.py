@@ -49,6 +49,7 @@ STEPS: Mapping[str, str] = {
     "check": "see what the check found with `answerable why`",
     "never-automatic": "let a person answer it, or take it out of what is never automatic",
     "exception": f"mend the decider's code; {_OURS}",
+    "source": f"see that the source can be reached and holds what its contract says; {_OURS}",
 }
 _OTHERWISE = "read the record with `answerable why`"
 

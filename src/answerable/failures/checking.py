@@ -13,6 +13,7 @@ from answerable.decisions.case import Case
 from answerable.decisions.fields import bare
 from answerable.encoding import encode
 from answerable.errors import UsageError, did_you_mean
+from answerable.governance.read import Read
 
 Then = Literal["next", "person", "flag"]
 Problem = str | Finding | None  # what a check's function says: a reason, a whole finding, or nothing
@@ -148,15 +149,37 @@ def _named(value: Any, name: str, path: str) -> Any:
 
 
 def input_texts(case: Case[Any], *paths: str) -> Iterator[tuple[str, str]]:
-    """Yield the path and text of every text and number in the input, or in these parts of it."""
-    view = case.view()
-    for path in paths or ("",):
-        for here, part in values_at(view, path) if path else [("", view)]:
-            for deeper, leaf in named_leaves(part, here):
-                if isinstance(leaf, str):
-                    yield deeper, leaf
-                elif isinstance(leaf, int | float) and not isinstance(leaf, bool):
-                    yield deeper, format(Decimal(repr(leaf)), "f")  # 1e-07 in digits
+    """Yield the path and text of every text and number in the input and the case's reads, or in these parts.
+
+    paths: of the input only; then nothing of the reads is looked at.
+    """
+    for path in paths:
+        for here, part in values_at(case.view(), path):
+            yield from _texts(part, here)
+    if not paths:
+        yield from given_texts(case)
+        for read in case.reads:
+            yield from read_texts(read)
+
+
+def given_texts(case: Case[Any]) -> Iterator[tuple[str, str]]:
+    """Yield the path and text of every text and number in the input alone."""
+    yield from _texts(case.view(), "")
+
+
+def read_texts(read: Read) -> Iterator[tuple[str, str]]:
+    """Yield the path and text of every text and number that a read gave."""
+    for row in read.rows:
+        for name, value in row.items():
+            yield from _texts(value, f"{read.source}.{name}")
+
+
+def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    for deeper, leaf in named_leaves(value, path):
+        if isinstance(leaf, str):
+            yield deeper, leaf
+        elif isinstance(leaf, int | float) and not isinstance(leaf, bool):
+            yield deeper, format(Decimal(repr(leaf)), "f")  # 1e-07 in digits
 
 
 def named_leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

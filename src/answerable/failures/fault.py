@@ -43,6 +43,8 @@ CATEGORIES: Mapping[str, str] = {
     "check": "a check found something wrong",
     "never-automatic": "only a person may give this answer",
     "exception": "the decider's code raised an exception",
+    # what it reads
+    "source": "a source of data could not be read",
     # of the whole case
     "flagged": "a check noted something beside the answer",
     "invalid-input": "the input is not valid",

@@ -19,6 +19,7 @@ from answerable.failures.checking import (
     Then,
     below,
     decimal,
+    given_texts,
     input_texts,
     is_cited,
     leaves,
@@ -162,7 +163,9 @@ def _quote(quote: Any, places: list[str], where: str) -> str | None:
 
 
 def _source(sources: Mapping[str, SourceText], case: Case[Any], name: Any) -> list[str] | None:
-    """Return the texts of a source: a declared one, an input field by its path, an input's item by its id."""
+    """Return the texts of a source: a declared one, an input field by its path, what was read by the name of
+    its source, an item of the input or a row by its id.
+    """
     if not isinstance(name, str):
         return None
     if name in sources:
@@ -170,8 +173,9 @@ def _source(sources: Mapping[str, SourceText], case: Case[Any], name: Any) -> li
         return [text if isinstance(text, str) else str(text(case))]
     view = case.view()
     if name == "input":
-        return [text for _, text in input_texts(case)]
-    held = list(_items(view, name))
+        return [text for _, text in given_texts(case)]
+    held = [row for read in case.reads for row in read.rows if read.source == name]
+    held += _items([view, *(list(read.rows) for read in case.reads)], name)
     with_path = _by_path(view, name)
     if with_path is not None:
         held.append(with_path)
@@ -207,9 +211,10 @@ def _scalars(value: Any) -> Iterator[Any]:
 
 
 quotes_stand = quotes_stand_in({})
-"""Every quote of every `Cited` value, wherever it stands in the output, is word for word in the input.
+"""Every quote of every `Cited` value, wherever it stands in the output, stands word for word.
 
-With named sources it has to stand in one of them: a path of the input, the id of one of its items, or a
+It has to stand in the input or in what the case read. With named sources it has to stand in one of them: a
+path of the input, the id of one of its items or of a row that was read, a governed source by its name, or a
 source of `quotes_stand_in`. White space, typographic quotes and dashes are folded, and soft hyphens and the
 like are left out; nothing else is changed.
 """
@@ -313,7 +318,9 @@ def _spaced(pieces: list[str]) -> set[Decimal]:
 
 
 def numbers_stand(*fields: str, tolerance: float | Decimal = 0, then: Then = "next") -> DeclaredCheck:
-    """Return a check that the numbers in these output fields occur in the input, in any usual format.
+    """Return a check that the numbers in these output fields occur in the input or in what the case read.
+
+    In any usual format.
 
     fields: paths such as "amount" or "lines.amount", of numbers or of text (whose numbers are looked at);
     the whole output if none is named. tolerance: how far a number may be from one in the input, absolute.

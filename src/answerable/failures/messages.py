@@ -48,6 +48,7 @@ PLAIN: Mapping[str, str] = {
     "content-filter": _UNWILLING,
     "check": "the first answer did not pass our checks",
     "never-automatic": "only a person may give this answer",
+    "source": "what we need to know could not be looked up",
     "invalid-input": "something in what was sent is missing or not valid",
     "denied": "whoever asked is not allowed to ask it",
     "cancelled": "whoever asked called it off",

@@ -83,6 +83,7 @@ TABLE: Mapping[str, Action] = {
     "check": Action(),
     "never-automatic": Action(then="person"),
     "exception": Action(page=True),
+    "source": Action(page=True),  # says nothing against whoever else the decider calls
 }
 
 _PATIENT = ("budget", "busy", "circuit-open")  # our own limits: there may be waiting without a retry

@@ -24,6 +24,7 @@ SUBJECT = "subject"  # as a kind in a clearance
 
 _TOKEN = re.compile(r"\[[A-Z][A-Z0-9_]*_[0-9]+\]")
 _WORD = re.compile(r"[^\W_]+")
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _SHORTEST = 3  # characters of a value that is looked for in texts: a shorter one would be found everywhere
 _NAMES = ("name", "first-name", "last-name", "full-name", "person")  # kinds whose words are hidden one by one
 
@@ -105,6 +106,16 @@ class Protected:
             return [self.concealed(v) for v in data]
         return data
 
+    def learn(self, values: Iterable[tuple[str, str]]) -> None:
+        """Take in further personal values, (kind, value), such as those of a read: texts hide them too."""
+        with self._lock:
+            self._prepare()
+            known = len(self._kinds_folded)
+            for kind, value in values:
+                self._look_for(kind, value)
+            if len(self._kinds_folded) > known:
+                self._compile()
+
     def restored(self, data: Any) -> Any:
         """Return plain data, or text, with every pseudonym that was given out replaced by its value."""
         if not self._values:
@@ -162,13 +173,17 @@ class Protected:
         self._kinds_folded: dict[str, str] = {}
         for leaf in self.leaves:
             kind = _classified_as(leaf)
-            if kind is None or leaf.value is None or leaf.form == "closed":
-                continue
-            text = str(leaf.value)
-            words = _WORD.findall(text) if kind in _NAMES else []
-            for one in (text, *(word for word in words if word != text)):
-                if len(one) >= _SHORTEST:
-                    self._kinds_folded.setdefault(one.casefold(), _label(kind))
+            if kind is not None and leaf.value is not None and leaf.form != "closed":
+                self._look_for(kind, str(leaf.value))
+        self._compile()
+
+    def _look_for(self, kind: str, text: str) -> None:
+        words = _WORD.findall(text) if kind in _NAMES else _dates(text)
+        for one in (text, *(word for word in words if word != text)):
+            if len(one) >= _SHORTEST:
+                self._kinds_folded.setdefault(one.casefold(), _label(kind))
+
+    def _compile(self) -> None:
         if self._kinds_folded:
             longest_first = sorted(self._kinds_folded, key=len, reverse=True)
             inner = "|".join(map(re.escape, longest_first))
@@ -190,7 +205,8 @@ class Protected:
     def _spans(self, text: str) -> Sequence[Span]:
         found = self._found.get(text)
         if found is None:
-            found = self._detector.find(text)
+            # A web address says where something is, not who somebody is; a password in one is a secret.
+            found = [span for span in self._detector.find(text) if span.kind != "URL"]
             if len(self._found) < 1000:
                 self._found[text] = found
         return found
@@ -215,6 +231,11 @@ class Veiled:
     def concealed(self, data: Any) -> Any:
         """Return plain data or text without personal values."""
         return self.protected.concealed(data)
+
+    def learn(self, values: Iterable[tuple[str, str]]) -> None:
+        """Conceal these too, (kind, value), but for the kinds that the decider is cleared for."""
+        cleared = self.clearance or ()
+        self.protected.learn((kind, value) for kind, value in values if kind not in cleared)
 
 
 def seen_by(case: Case[Any], decider: Decider, protected: Protected) -> Case[Any]:
@@ -287,6 +308,16 @@ def _classified_as(leaf: Leaf) -> str | None:
     if Subject in leaf.classes:
         return SUBJECT
     return next((p.kind for p in leaf.personal if p.kind != Personal.free_text.kind), None)
+
+
+def _dates(text: str) -> list[str]:
+    """Return a date as exceptions and people write it."""
+    found = _DATE.match(text)
+    if not found:
+        return []
+    year, month, day = found.groups()
+    plain = f"{year}, {int(month)}, {int(day)}"  # as in datetime.date(1980, 5, 17)
+    return [text[:10], plain, f"{day}.{month}.{year}", f"{day}/{month}/{year}", f"{month}/{day}/{year}"]
 
 
 def _label(kind: str) -> str:

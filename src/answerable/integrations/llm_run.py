@@ -10,6 +10,7 @@ from answerable.decisions.answer import Answer, Usage
 from answerable.decisions.case import Case
 from answerable.decisions.decider import Asked
 from answerable.encoding import MICRO
+from answerable.errors import Denied
 from answerable.failures.fault import Fault, Faulted
 from answerable.failures.masking import masked
 from answerable.failures.remote import Price
@@ -396,6 +397,12 @@ class Attempt:
         except BadCall as exc:
             call["result"] = call["error"] = str(exc)
             self.failed_tools += 1
+        except (Denied, Faulted) as exc:  # of a source that the tool read
+            call["error"] = exc.what if isinstance(exc, Denied) else exc.fault.reason
+            self._note(call, started)
+            if isinstance(exc, Denied):
+                raise self._fault("exception", exc.what) from exc
+            raise Faulted(exc.fault, calls=safe(self.calls, self.key), usage=self._usage()) from exc
         except TimeoutError as exc:
             call["error"] = "it did not answer in time"
             self._note(call, started)

@@ -14,7 +14,8 @@ from answerable.decisions.case import Case
 from answerable.decisions.code import code_digest
 from answerable.decisions.reading import problems
 from answerable.encoding import plain
-from answerable.errors import UsageError
+from answerable.errors import Denied, UsageError
+from answerable.failures.fault import Faulted
 
 RESULT_BYTES = 8_000  # of one result; more is cut, so that a call's cost has a bound
 
@@ -39,7 +40,8 @@ class Tool:
         return self.arguments.model_json_schema()
 
     async def call(self, case: Case[Any], given: str) -> str:
-        """Call it with arguments as JSON; return the result as text. Raises BadCall, TimeoutError.
+        """Call it with arguments as JSON; return the result as text. Raises BadCall, TimeoutError, and
+        Denied and Faulted where it reads a source.
 
         It runs here and is cleared for everything: pseudonyms in its arguments become the real values, and
         the personal values in its result become pseudonyms.
@@ -63,6 +65,8 @@ class Tool:
             if case.remaining <= 0:
                 raise
             raise BadCall("the tool failed (TimeoutError)") from None
+        except (Denied, Faulted):  # no matter of the model's: the case is refused, or the next is asked
+            raise
         except Exception as exc:  # user code: its text may hold anything, so only its type is told
             raise BadCall(f"the tool failed ({type(exc).__name__})") from exc
         return _short(text)

@@ -36,11 +36,11 @@ def open_sql(url: str, *, query: str | None) -> Table:
             f"{name} needs a query",
             next_step='add --query "SELECT ..." or --query TABLE (in Python, query=...)',
         )
-    engine = _engine(alchemy, url, name)
+    engine = engine_of(alchemy, url, name, poolclass=alchemy.pool.NullPool)
     connection: Any = None
     try:
         connection = engine.connect()
-        _read_only(connection, engine.dialect.name)
+        read_only(connection, engine.dialect.name)
         notes: list[str] = []
         result = _select(alchemy, connection, query.strip().rstrip(";"), name)
         columns = name_columns(list(result.keys()), source=f"the query on {name}", notes=notes)
@@ -60,14 +60,14 @@ def open_sql(url: str, *, query: str | None) -> Table:
     )
 
 
-def _engine(alchemy: Any, url: str, name: str) -> Any:
+def engine_of(alchemy: Any, url: str, name: str, **options: Any) -> Any:
+    """Return an engine for `url`, which errors call `name`. Raises what `open_sql` raises for a URL."""
     try:
         parsed = alchemy.engine.make_url(url)
-        options: dict[str, Any] = {}
         if parsed.get_backend_name() == "sqlite":
             _must_exist(parsed.database, name)
             options["module"] = _sqlite()
-        return alchemy.create_engine(parsed, poolclass=alchemy.pool.NullPool, **options)
+        return alchemy.create_engine(parsed, **options)
     except alchemy.exc.NoSuchModuleError:
         raise UsageError(
             f"no database driver is known for {name}",
@@ -105,7 +105,8 @@ def _must_exist(database: str | None, name: str) -> None:
         )
 
 
-def _read_only(connection: Any, dialect: str) -> None:
+def read_only(connection: Any, dialect: str) -> None:
+    """Keep a connection from writing, where the database allows it."""
     if dialect == "sqlite":
         connection.exec_driver_sql("PRAGMA query_only = ON")
     elif dialect == "postgresql":

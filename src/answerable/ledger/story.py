@@ -107,7 +107,7 @@ def _for_operator(why: Mapping[str, Any], width: int) -> Iterator[str]:
     yield from (f"  {name}: {short(value)}" for name, value in items(why["input"]))
     if why["reads"]:
         yield "What was read"
-        yield from (f"  {short(read)}" for read in why["reads"])
+        yield from (f"  {_read(read)}" for read in why["reads"])
     if why["attempts"]:  # nobody knows them where the process ended
         yield "What was tried"
     for number, attempt in enumerate(why["attempts"], start=1):
@@ -126,6 +126,29 @@ def _for_operator(why: Mapping[str, Any], width: int) -> Iterator[str]:
         yield f"  next: {next_step(why)}"
     yield from (f"  {told}" for told in _afterwards(why))
     yield f"  proof: {_proof(why['proof'])}"
+
+
+def _read(read: Mapping[str, Any]) -> str:
+    """Tell a governed read: of what, by what it was picked, how much came, and what was held back."""
+    if "result" not in read or "source" not in read:  # of code outside, which tells it in its own way
+        return short(read)
+    asked = f" for {short(values(read['params']))}" if read.get("params") else ""
+    told = [f"{read['count']} row{'' if read['count'] == 1 else 's'} in {lasted(read.get('latency_us', 0))}"]
+    if read["result"] != "read":
+        told = [f"{read['result']}: {read.get('reason', '')}"]
+    if read.get("keys"):
+        told.append(short("; ".join(values(key) for key in read["keys"])))
+    if read.get("filter"):
+        told.append(f"only where {short(read['filter'])}")
+    if read.get("masked") and read["result"] == "read":
+        told.append(f"without {', '.join(read['masked'])}")
+    if read["quarantined"]:
+        told.append(f"{read['quarantined']} more broke the contract")
+    if read.get("cut"):
+        told.append("and more rows, which the source's limit left out")
+    if read.get("stale"):
+        told.append(f"stale, of {when(read['as_of']) if read.get('as_of') else 'an unknown time'}")
+    return f"{read['source']}{asked}: {', '.join(told)}"
 
 
 def _for_auditor(why: Mapping[str, Any]) -> Iterator[str]:

@@ -129,7 +129,16 @@ DESTROYED = Statement(
     "destroyed",
     lambda d: update(shredded).where(shredded.c.key_id == bindparam("of_key")).values(destroyed=1),
 )
-UNDROPPED = Statement("undropped", lambda d: select(shredded.c.key_id).where(shredded.c.dropped == 0))
+# Only persons' keys, whose entries are known; what a day's key sealed is found by its day.
+UNDROPPED = Statement(
+    "undropped",
+    lambda d: (
+        select(erased.c.key_id)
+        .join_from(erased, shredded, shredded.c.key_id == erased.c.key_id)
+        .where(shredded.c.dropped == 0)
+        .distinct()
+    ),
+)
 DROPPED = Statement(
     "dropped", lambda d: update(shredded).where(shredded.c.key_id == bindparam("of_key")).values(dropped=1)
 )
@@ -145,6 +154,14 @@ HOLDS = Statement(
     "holds",
     lambda d: (
         select(hold.c.entry_id, hold.c.at).where(hold.c.token == bindparam("token")).order_by(hold.c.at)
+    ),
+)
+HELD = Statement(
+    "held",
+    lambda d: (
+        select(subject_entry.c.entry_id)
+        .where(subject_entry.c.token.in_(select(hold.c.token).scalar_subquery()))
+        .distinct()
     ),
 )
 RELEASE_HOLD = Statement("release_hold", lambda d: delete(hold).where(hold.c.token == bindparam("of_token")))

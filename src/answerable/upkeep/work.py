@@ -180,10 +180,6 @@ def _end_interrupted(workspace: Workspace, lease: Lease) -> tuple[int, str]:
 # -- sealing -----------------------------------------------------------------------------------------
 
 
-def _sealing_due(workspace: Workspace, at_once: bool) -> bool:
-    return bool(workspace.journal.rows(UNDROPPED, {})) or _blocks_due(workspace, at_once)
-
-
 def _blocks_due(workspace: Workspace, at_once: bool) -> bool:
     sealed = segments(workspace.journal)
     start = sealed[-1].hi if sealed else 0
@@ -198,27 +194,39 @@ def _blocks_due(workspace: Workspace, at_once: bool) -> bool:
     return True  # the sealer finds out why the entry is not there
 
 
+def _sealer_due(workspace: Workspace, at_once: bool) -> bool:
+    return bool(workspace.journal.rows(UNDROPPED, {})) or _blocks_due(workspace, at_once)
+
+
 def _seal(workspace: Workspace, lease: Lease) -> tuple[int, str]:
-    """Seal every full block; then take what was erased out of rows, segments and blobs."""
+    """Drop what erased keys sealed, then seal every full block."""
+    dropped = _drop(workspace, lease)
+    if not _blocks_due(workspace, True):
+        return dropped, f"{dropped:,} erased parts dropped"
     sealed = workspace.ledger.seal(fence=lease.fence, progress=lambda done, todo: lease.keep())
-    said = f"{sealed.entries:,} entries sealed into {len(sealed.segments)} segments"
-    gone = _drop_erased(workspace, lease)
-    return sealed.entries + gone, f"{said}; {gone:,} erased entries emptied" if gone else said
+    told = f"{sealed.entries:,} entries sealed into {len(sealed.segments)} segments"
+    return dropped + sealed.entries, f"{told}, {dropped:,} erased parts dropped" if dropped else told
 
 
-def _drop_erased(workspace: Workspace, lease: Lease) -> int:
-    keys = [bytes(row[0]) for row in workspace.journal.rows(UNDROPPED, {})]
+def _drop(workspace: Workspace, lease: Lease) -> int:
+    """Take the parts that erased keys sealed out of journal, segments and blobs; return how many."""
+    keys = [bytes(key_id) for (key_id,) in workspace.journal.rows(UNDROPPED, {})]
     if not keys:
         return 0
     entries = [
-        bytes(row[0]) for key_id in keys for row in workspace.journal.rows(ERASED_WITH, {"key_id": key_id})
+        bytes(entry_id)
+        for key_id in keys
+        for (entry_id,) in workspace.journal.rows(ERASED_WITH, {"key_id": key_id})
     ]
     done = drop_parts(
-        workspace.book, keys, entries=entries, fence=lease.fence, progress=lambda done, todo: lease.keep()
+        workspace.book,
+        keys,
+        entries=entries,
+        fence=lease.fence,
+        progress=lambda done, todo: lease.keep(),
     )
-    writes = [Write(DROPPED, {"of_key": key_id}) for key_id in keys]
-    workspace.journal.submit(Unit((), [*lease.fence, *writes]))
-    return done.entries
+    workspace.journal.submit(Unit(writes=[*lease.fence, *(Write(DROPPED, {"of_key": key}) for key in keys)]))
+    return done.parts
 
 
 # -- checkpoints -------------------------------------------------------------------------------------
@@ -304,7 +312,7 @@ JOBS: Sequence[Job] = (
     Job(name=EXPIRY, due=_cases_due, run=_expire),
     Job(name=INTERRUPTED, due=_overdue, run=_end_interrupted),
     Job(name=ERASURE, due=_undestroyed, run=_erase),
-    Job(name=SEALER, due=_sealing_due, run=_seal),
+    Job(name=SEALER, due=_sealer_due, run=_seal),
     Job(name=KEEPER, due=_checkpoint_due, run=_checkpoint),
     Job(name=CLEANER, due=_leftovers_due, run=_clean, rest=3600.0),
     Job(name=ALERTS, due=_alerts_due, run=_deliver, rest=DELIVER_AFTER),
