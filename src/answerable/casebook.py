@@ -208,6 +208,8 @@ class Casebook:
 
     def about(self, account: Account) -> About:
         """Return whom a case is about, with the key that seals it."""
+        if account.about is not None and account.reader is None:
+            return account.about  # whoever it is about, the input said
         everyone = account.everyone
         if account.about is None or account.about_whom != everyone:  # meanwhile it may have read of others
             owners = frozenset[Owner]() if account.private is None else account.private.owners

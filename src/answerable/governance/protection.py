@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from answerable.decisions.case import Case, Hidden
@@ -56,7 +57,7 @@ class Protected:
 
     # -- what is in it -------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def owners(self) -> frozenset[Owner]:
         """To whom its values belong, with the retention classes that some of them have of their own."""
         return frozenset(owner_of(leaf) for leaf in self.leaves)
