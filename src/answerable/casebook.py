@@ -291,8 +291,7 @@ class Casebook:
         if about is not None:
             full["retention"] = about.retention
             key = self.vault.part_key(about, full["at"])
-        size = 16 if key is None else 16 + NONCE
-        chance = self.ids.random(size * len(parts))
+        chance = self.ids.random(16 + NONCE * len(parts))  # one salt, and a nonce for each
         sealed: dict[str, bytes] = {}
         total = 0
         for i, (name, value) in enumerate(parts.items()):
@@ -307,11 +306,11 @@ class Casebook:
                     f"the {name} has {len(body):,} bytes; a part may have {PART_BYTES:,}, all {CASE_BYTES:,}",
                     next_step="send a reference to the large value instead of the value",
                 )
-            salt = chance[size * i : size * i + 16]
+            salt = chance[:16]
             if sealer is None or name == "versions":
                 envelope = seal_clear(body, salt)
             else:
-                envelope = sealer.seal(body, salt, chance[size * i + 16 : size * i + size])
+                envelope = sealer.seal(body, salt, chance[16 + NONCE * i : 16 + NONCE * (i + 1)])
             if len(envelope) > BLOB_BYTES:
                 mark = part_digest(name, envelope)
                 self._put(mark, envelope)
