@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from answerable.casebook import Casebook
+from answerable.errors import HomeError
+from answerable.governance.keyring import NoKeys
+from answerable.governance.vault import Vault
 from answerable.ledger.blobs import Blobs
 from answerable.ledger.entry import HEADER_NAMES, Entry, Stored
 from answerable.ledger.envelope import ELSEWHERE, part_digest, seal_clear, stand_in
 from answerable.ledger.keys import Lookup
 from answerable.ledger.leaf import make_entry
 from answerable.ledger.ledger import Ledger
-from answerable.ports import Journal
+from answerable.ports import Clock, Journal
 from answerable.system import SystemClock, Uuid7
 from sealed_home import HOME, KEY, START, STEP, Signer, entry_id
 
@@ -58,13 +61,15 @@ def entry(
     return make_entry(fields, parts)
 
 
-def book_of(journal: Journal, folder: Path) -> Casebook:
-    """Return the casebook of a home that the tests opened by its parts."""
+def book_of(journal: Journal, folder: Path, clock: Clock | None = None) -> Casebook:
+    """Return the casebook of a home that the tests opened by its parts; it records nothing personal."""
+    lookup = Lookup(b"l" * 32)
     return Casebook(
         journal=journal,
         ledger=Ledger(journal, folder, Signer(), [KEY], HOME),
-        lookup=Lookup(b"l" * 32),
-        clock=SystemClock(),
+        lookup=lookup,
+        vault=Vault(NoKeys(HomeError("these tests have no keys", next_step="none")), journal, lookup),
+        clock=clock or SystemClock(),
         ids=Uuid7(),
     )
 

@@ -17,6 +17,7 @@ from answerable.decisions.outcome import Outcome
 from answerable.encoding import decode, encode, plain
 from answerable.errors import HomeError, InputError, LedgerUnavailable, UsageError
 from answerable.governance.access import Permit
+from answerable.governance.split import Apart, Owner
 from answerable.governance.vault import ERASED, About, Vault
 from answerable.ledger.entry import HEADER, HEADER_NAMES, Conflict, Entry, Gone, Unit, Write, text_id
 from answerable.ledger.envelope import ELSEWHERE, NONCE, part_digest, seal_clear, stand_in
@@ -181,7 +182,7 @@ class Casebook:
             "model": next((u.model for u in reversed(usages) if u.model), None),
         }
         parts = {
-            "input": account.body,
+            "input": self.given(account),
             "reads": account.reads(),
             "attempts": _list(
                 account.stored.get(i) or encode(attempt_data(a)) for i, a in enumerate(outcome.attempts)
@@ -207,9 +208,20 @@ class Casebook:
 
     def about(self, account: Account) -> About:
         """Return whom a case is about, with the key that seals it."""
-        if account.about is None:
-            account.about = self.vault.about(account.subjects, account.decision.retention)
+        if account.about is not None and account.reader is None:
+            return account.about  # whoever it is about, the input said
+        everyone = account.everyone
+        if account.about is None or account.about_whom != everyone:  # meanwhile it may have read of others
+            owners = frozenset[Owner]() if account.private is None else account.private.owners
+            account.about = self.vault.about_all(everyone, owners, account.decision.retention)
+            account.about_whom = everyone
         return account.about
+
+    def given(self, account: Account) -> bytes | Apart | None:
+        """Return the input as it is to be sealed: taken apart where it belongs to several."""
+        if account.private is None or account.body is None or not self.about(account).own:
+            return account.body
+        return account.private.apart(account.body)
 
     def renew(self, account: Account, conflict: Conflict) -> bool:
         """Say whether a unit of this case failed only as its person was erased meanwhile.
@@ -279,11 +291,14 @@ class Casebook:
         if about is not None:
             full["retention"] = about.retention
             key = self.vault.part_key(about, full["at"])
-        size = 16 if key is None else 16 + NONCE
-        chance = self.ids.random(size * len(parts))
+        chance = self.ids.random(16 + NONCE * len(parts))  # one salt, and a nonce for each
         sealed: dict[str, bytes] = {}
         total = 0
         for i, (name, value) in enumerate(parts.items()):
+            sealer = key
+            if isinstance(value, Apart) and about is not None:
+                value = self.vault.seal_apart(value, about, full["at"], self.ids.random)
+                sealer = self.vault.part_key(About(about.retention), full["at"])
             body = value if isinstance(value, bytes) else encode(value, what=name)
             total += len(body)
             if len(body) > PART_BYTES or total > CASE_BYTES:
@@ -291,11 +306,11 @@ class Casebook:
                     f"the {name} has {len(body):,} bytes; a part may have {PART_BYTES:,}, all {CASE_BYTES:,}",
                     next_step="send a reference to the large value instead of the value",
                 )
-            salt = chance[size * i : size * i + 16]
-            if key is None or name == "versions":
+            salt = chance[:16]
+            if sealer is None or name == "versions":
                 envelope = seal_clear(body, salt)
             else:
-                envelope = key.seal(body, salt, chance[size * i + 16 : size * i + size])
+                envelope = sealer.seal(body, salt, chance[16 + NONCE * i : 16 + NONCE * (i + 1)])
             if len(envelope) > BLOB_BYTES:
                 mark = part_digest(name, envelope)
                 self._put(mark, envelope)

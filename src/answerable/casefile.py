@@ -89,7 +89,8 @@ class Account:
     cut: bool = False  # a decider whose answer stands did not see all of the input
     asks: Then = "next"  # who may still be asked, after what went wrong so far
     named: tuple[str, ...] = ()  # the persons that an invalid input names
-    about: About | None = None  # the same, with the key that seals what is recorded about them
+    about: About | None = None  # everyone, with the key that seals what is recorded about them
+    about_whom: tuple[str, ...] = ()  # who everyone was then
     opened: bytes | None = None  # the id of its `opened` entry: something may have left this machine
     sure: bool = False  # whether that unit is known to be durable
     held: Usage = NOTHING_USED  # reserved of every budget
@@ -163,6 +164,12 @@ class Account:
     def subjects(self) -> tuple[str, ...]:
         """The ids of the people it is about."""
         return self.named if self.private is None else self.private.subjects
+
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        """The ids of all whose data its record holds: those that it is about, and those of whom it read."""
+        made = () if self.reader is None else self.reader.made
+        return tuple(dict.fromkeys((*self.subjects, *(s for read in made for s in read.subjects))))
 
     def concealed(self, text: str) -> str:
         """Return text that leaves the record, such as an alert, without the case's personal values."""

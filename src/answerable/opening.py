@@ -1,13 +1,15 @@
 """Opens a home or makes it: its journal, its signer and its keys, each by what home.toml names."""
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from answerable.errors import HomeError, did_you_mean
+from answerable.errors import HomeError, LedgerUnavailable, did_you_mean
 from answerable.governance.kek import OWN_KEK
 from answerable.governance.keyring import open_keys
+from answerable.governance.shredding import finish
 from answerable.home import (
     CREATE_LOCK,
     HOME_FILE,
@@ -82,7 +84,10 @@ def _connect(home: Home, *, create: bool) -> tuple[Journal, FileSigner | Withhel
     )
     opened: Journal = doors[scheme].load()(address, signer)
     try:
-        return opened, signer, open_keys(home, os.environ, create=create)
+        keys = open_keys(home, os.environ, create=create)
+        with suppress(HomeError, LedgerUnavailable):  # else `answerable work` finishes it, and says why not
+            finish(opened, keys, home.folder)
+        return opened, signer, keys
     except BaseException:
         opened.close()
         raise

@@ -230,7 +230,7 @@ def _opening(book: Casebook, account: Account) -> Entry:
         "classes": sorted({word for f in decision.input_fields for word in f.classes}),
         "in_clear": _in_clear(account),
     }
-    parts = {"input": account.body, "reads": plain(account.reads()), "detail": detail}
+    parts = {"input": book.given(account), "reads": plain(account.reads()), "detail": detail}
     return book.entry(header, {n: v for n, v in parts.items() if v not in (None, [])}, book.about(account))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from answerable.casebook import Casebook
@@ -107,14 +108,7 @@ def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
         )
     header = stored.entry.header
     gone: list[Gone] = []
-
-    def part(name: str) -> Any:
-        found = book.ledger.body(stored, name)
-        if not isinstance(found, Gone):
-            return found
-        gone.append(found)
-        return None
-
+    part = partial(_part, book, stored, gone)
     told, detail = part("output") or {}, part("detail") or {}
     later = _later(book, case_id)
     resolution = next((r for r in later["reviews"] if r["kind"] == "resolution"), None)
@@ -154,6 +148,15 @@ def gather(book: Casebook, case_id: bytes, detector: Detector | None) -> Why:
     return Why(data)
 
 
+def _part(book: Casebook, stored: Stored, gone: list[Gone], name: str) -> Any:
+    """Return a part of an entry; one that nobody can open is None, and is added to `gone`."""
+    found = book.ledger.body(stored, name)
+    if not isinstance(found, Gone):
+        return found
+    gone.append(found)
+    return None
+
+
 def gone_data(gone: Gone) -> dict[str, Any]:
     """Return what stands in the place of content as a why tells it."""
     return {"why": gone.why, "at": None if gone.at is None else timestamp(gone.at), "told": gone.told}
@@ -165,7 +168,9 @@ def _concealed(
     """Return a why with pseudonyms for what is personal, by the classes that its record keeps of it."""
     answers = {name: data[name] for name in ("output", "proposal")}
     declared = _places(definition.get("output", ()))
-    places = {f"input.{path}": words for path, words in personal.get("classes", {}).items()}
+    # Where the record's own list is erased, as with one of several people, the definition's will do.
+    classes = personal.get("classes") or _places(definition.get("input", ()))
+    places = {f"input.{path}": words for path, words in classes.items()}
     places |= {f"{name}.{path}": words for name in answers for path, words in declared.items()}
     for read in data["reads"]:
         for column, words in read.get("classes", {}).items():
@@ -183,7 +188,7 @@ def _places(fields: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     places: dict[str, list[str]] = {}
     for field in fields:
         path = str(field["path"])
-        for where in (path, f"{path}[]", f"{path}{{}}"):
+        for where in (path, f"{path}[]", f"{path}{{}}", f"{path}{{key}}"):
             if field["classes"]:
                 places[where] = list(field["classes"])
             for inner, words in _places(field["fields"]).items():

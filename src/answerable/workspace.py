@@ -7,7 +7,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -31,13 +30,11 @@ from answerable.errors import (
     ForkedWorkspace,
     HomeError,
     InputError,
-    LedgerUnavailable,
     UsageError,
 )
 from answerable.finding import find_case, find_readable, readable_lines
 from answerable.governance.detectors import open_detector
 from answerable.governance.erasing import Person
-from answerable.governance.shredding import finish
 from answerable.governance.vault import Vault
 from answerable.home import (
     CREATE_LOCK,
@@ -133,8 +130,6 @@ class Workspace:
         self._lately: dict[str, deque[bool]] = {}
         self.policies = AllowAll() if self._temporary else self._policies(clock)
         self._guard = Guard(policies=self.policies, book=self.book)
-        with suppress(HomeError, LedgerUnavailable):  # else `answerable work` finishes it, and says why not
-            finish(self._journal, self._keys, self.home.folder)
         recall_alerts(self.book)  # so that what another process raised can be seen to be over
         self._road = self._new_road(ids)
         self._aroad = replace(self._road, chain=self._chain(self._journal.enqueue, self._awaiting))

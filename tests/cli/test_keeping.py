@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 import pytest
-
-from answerable.governance.detection import Span
 
 
 @pytest.fixture
 def home(cli: Any) -> Any:
     """A home with one case."""
-    cli.write("cases.jsonl", '{"number": "T-1", "body": "write to ada@planted.example"}\n')
+    cli.write("cases.jsonl", '{"number": "T-1", "body": "write to ada.lovelace@example.org"}\n')
     assert cli("decide", "decision.py:route", "cases.jsonl").code == 0
     return cli
-
-
-class Mails:
-    """A detector of e-mail addresses in one domain."""
-
-    version = "mails@1"
-
-    def find(self, text: str) -> Sequence[Span]:
-        """Return the one that the tests plant."""
-        at = text.find("ada@planted.example")
-        return [Span(at, at + 19, "EMAIL", 1.0)] if at >= 0 else []
-
-
-@pytest.fixture
-def detector(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stands where the built-in one is opened."""
-    module = ModuleType("answerable.governance.detectors")
-    module.__dict__.update(open_detector=Mails)
-    monkeypatch.setitem(sys.modules, module.__name__, module)
 
 
 def test_retain_needs_times(home: Any) -> None:
@@ -71,7 +47,6 @@ def test_retain_refuses_nonsense_in_the_project_file(home: Any) -> None:
     assert "soon" in ran.err
 
 
-@pytest.mark.usefixtures("detector")
 def test_rescan_exits_with_1_if_something_stands_in_clear(home: Any) -> None:
     """The place and the kind are told, not the value."""
     from answerable.ledger.entry import HEADER_NAMES, Unit
@@ -85,7 +60,7 @@ def test_rescan_exits_with_1_if_something_stands_in_clear(home: Any) -> None:
             "at": ws.clock.now(),
             "kind": "alert",
         }
-        part = seal_clear(b'{"what":"ada@planted.example wrote"}', b"s" * 16)
+        part = seal_clear(b'{"what":"ada.lovelace@example.org wrote"}', b"s" * 16)
         ws.book.journal.submit(Unit(entries=[make_entry(header, {"detail": part})]))
 
     ran, data = home("ledger", "rescan"), home("ledger", "rescan", "--json", "--sealed")
@@ -95,16 +70,6 @@ def test_rescan_exits_with_1_if_something_stands_in_clear(home: Any) -> None:
     assert "ada@" not in ran.out + data.out
     assert {"where", "part", "path", "kind", "count"} == set(data.json["leaks"][0])
     assert data.json["kinds"]["EMAIL"] >= 1
-
-
-def test_rescan_says_if_there_is_no_detector(home: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A version without one ends with an error, not a traceback."""
-    monkeypatch.setitem(sys.modules, "answerable.governance.detectors", None)
-
-    ran = home("ledger", "rescan")
-
-    assert ran.code == 2
-    assert "no detector" in ran.err
 
 
 def test_report_counts_and_says_what_is_missing(home: Any) -> None:

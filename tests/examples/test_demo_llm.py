@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import answerable as ans
 from answerable.cli.app import main
 from answerable.examples.support_tickets import demo, language_model
-from answerable.examples.support_tickets.decision import INSTRUCTIONS, SAFE
+from answerable.examples.support_tickets.decision import INSTRUCTIONS, SAFE, train
 from answerable.examples.support_tickets.language_model import served_here
 from answerable.examples.support_tickets.summary import show
 from answerable.integrations import llm_local
@@ -32,9 +33,16 @@ CALL_IN, CALL_OUT = 120, 15  # tokens of a reply of the pretended provider
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A demo of a second or two."""
+    """A demo of a second or two, which learns from the same history once for all tests here."""
     monkeypatch.setattr(demo, "HISTORY", 800)
     monkeypatch.setattr(demo, "NEW", 120)
+    monkeypatch.setattr(demo, "train", lambda history: trained(tuple(history)))
+
+
+@cache
+def trained(history: tuple[tuple[str, str, str], ...]) -> dict[str, Any]:
+    """What the demo's own training makes of a history."""
+    return train(history)
 
 
 @pytest.fixture

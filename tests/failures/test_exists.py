@@ -31,6 +31,7 @@ class Put:
     """A case as far as this check reads it."""
 
     input: Any
+    reads: tuple[Any, ...] = ()
 
     def view(self) -> Any:
         return self.input

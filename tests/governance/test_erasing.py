@@ -3,73 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel
 
 import answerable as ans
 from answerable.casefile import record_id_of
 from answerable.errors import Denied, HomeError, TamperFound
 from answerable.governance import erasing
 from answerable.governance.access import Ask, Permit
-from answerable.governance.shredding import ERASURES, noted
 from answerable.governance.vault import DAY
 from answerable.interrupted import end_interrupted
-from answerable.ledger import tlog
 from answerable.ledger.entry import Filter, Gone
 from answerable.ledger.envelope import AES256GCM_HKDF, Keyed, PartKey, combined, open_clear
-from answerable.ledger.note import Checkpoint, Proof, open_note
 from answerable.resolving import expire
 from answerable.state import subjects as state
-from answerable.upkeep.backup import backup
-from answerable.upkeep.restore import restore
 from answerable.upkeep.work import work
+from persons import DECISION, body, decide, erase, stands
 from workspaces import on_each_journal
-
-STAKES = ans.Stakes("USD", wrong=2.0, review=1.0)
-
-
-class Ticket(BaseModel):
-    """What comes in."""
-
-    number: Annotated[str, ans.Key]
-    customer: Annotated[str, ans.Subject]
-    others: Annotated[list[str], ans.Subject] = []
-    body: str = "the parcel never came"
-
-
-class Route(BaseModel):
-    """What goes out."""
-
-    team: Literal["billing", "shipping"]
-
-
-def by_word(case: ans.Case[Ticket]) -> Route | ans.Abstain:
-    """Knows one word."""
-    return Route(team="shipping") if "parcel" in case.input.body else ans.Abstain("no word known")
-
-
-DECISION: ans.Decision[Ticket, Route] = ans.Decision(
-    name="route",
-    version="1",
-    question="Which team takes it?",
-    input=Ticket,
-    output=Route,
-    owner="support",
-    purpose="support",
-    stakes=STAKES,
-    deciders=[ans.rule(by_word), ans.person(queue="triage", within=0.001, then=Route(team="billing"))],
-)
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
@@ -83,23 +38,6 @@ def home(tmp_path: Path) -> Path:
     """The folder of an empty home on SQLite."""
     ans.Workspace(tmp_path / "home").close()
     return tmp_path / "home"
-
-
-def decide(ws: ans.Workspace, number: int, customer: str, **more: Any) -> str:
-    """Decide one ticket and return its record id."""
-    return ws.decide(DECISION, {"number": f"T-{number}", "customer": customer, **more}).record_id
-
-
-def body(ws: ans.Workspace, record: str, part: str = "input") -> Any:
-    """Return a part of a record, or what stands in its place."""
-    stored = ws.ledger.get(record_id_of(record))
-    assert stored is not None
-    return ws.ledger.body(stored, part)
-
-
-def erase(ws: ans.Workspace, person: str, **more: Any) -> Any:
-    """Erase a person."""
-    return ws.subject(person, purpose="privacy", **more).erase("GDPR 17(1)(b)")
 
 
 # -- sealing -----------------------------------------------------------------------------------------
@@ -191,15 +129,6 @@ def test_one_person_is_erased_and_everybody_else_stays(ws: ans.Workspace) -> Non
     assert not any(opens(ws, envelope) for entry in old.values() for envelope in entry.parts.values())
 
 
-def stands(ws: ans.Workspace, record: str, proof: Proof) -> bool:
-    """Say whether a record, as it is now, is what a proof from before proves."""
-    stored = ws.ledger.get(record_id_of(record))
-    text, signers = open_note(proof.checkpoint_note, ws.ledger.keys)
-    head = Checkpoint.parse(text)
-    assert stored is not None and signers
-    return tlog.verify_inclusion(stored.entry.leaf, proof.index, head.size, proof.hashes, head.root)
-
-
 def opens(ws: ans.Workspace, envelope: bytes) -> bool:
     """Say whether any key that is left, alone or with any day's, opens an encrypted part."""
     if open_clear(envelope) is not None:
@@ -230,6 +159,28 @@ def test_sealed_entries_are_erased_alike(home: Path) -> None:
         assert ws.ledger.verify().ok
 
 
+def test_the_worker_takes_the_bytes_out_too(home: Path) -> None:
+    """Of journal and segments; the log verifies, proofs from before do, and readers still know the day."""
+    with ans.Workspace(home) as ws:
+        records = [decide(ws, n, f"p{n % 3}") for n in range(300)]
+        ws.ledger.seal()
+        proof = ws.ledger.prove(record_id_of(records[1]))
+        parts = [ws.ledger.get(record_id_of(r)).entry.parts["input"] for r in (records[1], records[298])]  # type: ignore[union-attr]
+        erase(ws, "p1")
+
+        (done,) = [one for one in work(ws, once=True) if one.role == "sealer"]
+
+        assert done.told == "ran" and done.done > 0
+        files = [path.read_bytes() for path in home.rglob("*.parquet")]
+        assert not any(part[100:] in raw for part in parts for raw in files)
+        assert {body(ws, r).why for r in records[1::3]} == {"erased"}
+        assert all(body(ws, r).at for r in records[1::3])
+        assert body(ws, records[0])["customer"] == "p0"
+        assert ws.ledger.verify().problems == ()
+        assert stands(ws, records[1], proof)
+        assert [one.told for one in work(ws, once=True) if one.role == "sealer"] == ["idle"]
+
+
 def test_the_receipt_says_who_why_and_how_much_and_has_a_proof(ws: ans.Workspace) -> None:
     """It is an entry in clear without a word about the person, and names what is out of reach."""
     decide(ws, 1, "ada")
@@ -252,15 +203,15 @@ def test_the_receipt_says_who_why_and_how_much_and_has_a_proof(ws: ans.Workspace
 
 def test_every_reader_says_erased(ws: ans.Workspace) -> None:
     """A person, an operator, an auditor, an outcome: none fails, none shows what was."""
-    record = decide(ws, 1, "ada", body="parcel 4711")
+    record = decide(ws, 1, "yusuf", body="parcel of yusuf")
     ws.truth(DECISION, record=record, team="billing", source="agent")
-    erase(ws, "ada")
+    erase(ws, "yusuf")
 
     why = ws.why(record)
     shown = [*(why.text(reader) for reader in ("person", "operator", "auditor")), why.message("operator")]
 
     assert all("erased on 20" in text for text in shown)
-    assert not any("4711" in text or "ada" in text for text in (*shown, json.dumps(why.data)))
+    assert not any("yusuf" in text for text in (*shown, json.dumps(why.data)))
     assert why.data["gone"]["why"] == "erased"
     outcome = ws.outcome(record, DECISION)
     assert (outcome.status, outcome.output) == ("answered", None)
@@ -481,184 +432,3 @@ def test_a_copy_holds_what_is_the_persons_own_only(ws: ans.Workspace) -> None:
     assert "parcel of ada" in json.dumps(copy)
     assert "bob" not in json.dumps(copy)
     assert "left_out" in copy["entries"][1]
-
-
-# -- at the same time, and after a crash ---------------------------------------------------------------
-
-
-def test_another_process_that_knows_the_old_key_gets_a_new_one(home: Path) -> None:
-    """What it sealed with a key that is gone is never recorded; it is sealed again."""
-    with ans.Workspace(home) as one, ans.Workspace(home) as other:
-        first = decide(one, 1, "ada")
-        erase(other, "ada")
-
-        second = decide(one, 2, "ada")
-
-        assert isinstance(body(one, first), Gone)
-        assert body(one, second)["number"] == body(other, second)["number"] == "T-2"
-        assert one.ledger.verify().ok
-
-
-def test_deciding_goes_on_while_a_person_is_erased(home: Path) -> None:
-    """Every case is recorded, each is readable or erased, and none of those erased opens."""
-    records: list[str] = []
-    with ans.Workspace(home) as ws, ans.Workspace(home) as other:
-        decide(ws, 0, "ada")
-        stop = threading.Event()
-
-        def go_on(number: int) -> None:
-            while not stop.is_set():
-                number += 10
-                records.append(decide(ws, number, "ada"))
-
-        threads = [threading.Thread(target=go_on, args=(n,)) for n in range(1, 4)]
-        for thread in threads:
-            thread.start()
-        done = [erase(other, "ada") for _ in range(5) if _settled(other)]
-        stop.set()
-        for thread in threads:
-            thread.join()
-
-        gone = [r for r in records if isinstance(body(other, r), Gone)]
-        assert sum(one.entries for one in done) == len(gone) + 1
-        assert len(ws.ledger.latest(Filter(limit=None))) == len(records) + 1
-        assert other.ledger.verify().ok
-
-
-def _settled(ws: ans.Workspace) -> bool:
-    """Wait until something about ada is recorded."""
-    token = ws.book.vault.token("ada")
-    while not ws.journal.rows(state.ENTRIES_OF, {"token": token}):
-        pass
-    return True
-
-
-KILLED = """
-import os, signal, sys
-import answerable as ans
-from answerable.governance import shredding
-{patch}
-with ans.Workspace(sys.argv[1]) as ws:
-    ws.subject("ada", purpose="privacy").erase()
-"""
-BEFORE_SHRED = """
-from answerable.governance.keys_sqlite import SqliteKeys
-SqliteKeys.shred = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
-"""
-AFTER_SHRED = """
-from answerable.governance.keys_sqlite import SqliteKeys
-SqliteKeys._forget_bytes = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
-@pytest.mark.parametrize("patch", [BEFORE_SHRED, AFTER_SHRED], ids=["before the shred", "after it"])
-def test_an_erasure_that_was_killed_is_finished_by_the_next_opening(home: Path, patch: str) -> None:
-    """Once the receipt is durable the key goes, whatever happens in between."""
-    with ans.Workspace(home) as ws:
-        record = decide(ws, 1, "ada")
-        (wrapped,) = [k.wrapped for k in ws.book.vault.keys.kept() if k.day is None]
-
-    killed = subprocess.run([sys.executable, "-c", KILLED.format(patch=patch), str(home)], check=False)
-    assert killed.returncode == -signal.SIGKILL
-
-    with ans.Workspace(home) as ws:
-        assert isinstance(body(ws, record), Gone)
-        assert ws.records(kinds=("erasure",))[0]["status"] == "erased"
-        assert ws.journal.rows(state.UNDESTROYED, {}) == []
-        files = [path for path in home.rglob("*") if path.is_file()]
-        assert not any(wrapped in path.read_bytes() for path in files)
-        assert len(noted(home / ERASURES)) == 1
-
-
-def test_a_key_put_back_from_a_copy_is_destroyed_by_the_worker(home: Path) -> None:
-    """As the tombstone stands for ever."""
-    with ans.Workspace(home) as ws:
-        record = decide(ws, 1, "ada")
-    copy = (home / "keys.db").read_bytes()
-    with ans.Workspace(home) as ws:
-        erase(ws, "ada")
-    (home / "keys.db").write_bytes(copy)
-
-    with ans.Workspace(home) as ws:
-        done = {one.role: one for one in work(ws, once=True)}
-
-        assert (done["erasure"].told, done["erasure"].done) == ("ran", 1)
-        assert isinstance(body(ws, record), Gone)
-
-
-# -- without keys, and from a backup -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("lost", ["secrets/kek.key", "keys.db"])
-def test_without_its_keys_a_home_can_be_verified_but_not_opened(home: Path, lost: str) -> None:
-    """It says what is missing; deciding says what to do."""
-    with ans.Workspace(home) as ws:
-        record = decide(ws, 1, "ada")
-    (home / lost).unlink()
-
-    with ans.Workspace(home) as ws:
-        assert ws.ledger.verify().ok
-        assert body(ws, record) == Gone("locked")
-        assert ws.why(record).data["gone"]["told"] == "is locked: its key is not at hand"
-        with pytest.raises(HomeError, match=r"missing"):
-            decide(ws, 2, "ada")
-
-
-def test_a_restored_backup_opens_nothing_that_was_erased(tmp_path: Path, home: Path) -> None:
-    """Neither what was erased before it was made, nor, given the newer home, what was erased after."""
-    with ans.Workspace(home) as ws:
-        records = [decide(ws, n, person) for n, person in enumerate(("ada", "bob", "eve"))]
-        erase(ws, "ada")
-        archive = backup(home, tmp_path / "one.tar")
-        erase(ws, "bob")
-
-    old = restore(archive, tmp_path / "old")
-    new = restore(archive, tmp_path / "new", erasures=home)
-
-    assert "no newer one was given" in old.erasures
-    assert "no newer one" not in new.erasures
-    assert (old.erased, new.erased) == (1, 2)
-    found = {}
-    for name in ("old", "new"):
-        with ans.Workspace(tmp_path / name) as ws:
-            found[name] = [bool(body(ws, record)) for record in records]
-            assert ws.ledger.verify().ok
-    assert found == {"old": [False, True, True], "new": [False, False, True]}
-    with ans.Workspace(tmp_path / "new") as ws:
-        assert body(ws, records[1]).why == "erased"
-        with pytest.raises(HomeError):
-            ws.subject("bob", purpose="privacy").show()
-        assert not ws.decide(DECISION, {"number": "T-1", "customer": "bob"}).replayed
-        key = noted(tmp_path / "new" / ERASURES)
-        assert len(key) == 2
-
-
-def test_a_backup_without_keys_holds_nothing_that_opens(tmp_path: Path, home: Path) -> None:
-    """The wrapped keys come along, what wraps them does not; put back, everything opens."""
-    with ans.Workspace(home) as ws:
-        record = decide(ws, 1, "ada")
-    kek = (home / "secrets" / "kek.key").read_bytes()
-    archive = backup(home, tmp_path / "one.tar", keys=False)
-    assert kek not in archive.read_bytes()
-
-    restore(archive, tmp_path / "new")
-
-    with ans.Workspace(tmp_path / "new") as ws:
-        assert body(ws, record) == Gone("locked")
-    (tmp_path / "new" / "secrets" / "kek.key").write_bytes(kek)
-    with ans.Workspace(tmp_path / "new") as ws:
-        assert body(ws, record)["customer"] == "ada"
-
-
-def test_nothing_of_a_case_stands_in_clear_on_the_disk(home: Path) -> None:
-    """Neither in the journal nor in a segment, nor the person's id anywhere."""
-    with ans.Workspace(home) as ws:
-        for number in range(256):
-            decide(ws, number, "planted-person", body="the planted parcel")
-        ws.ledger.seal()
-        decide(ws, 1000, "planted-person", body="the planted parcel")
-
-        raw = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
-
-    assert b"planted" not in raw

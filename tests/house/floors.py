@@ -61,6 +61,7 @@ MODULES: dict[str, str] = {
     "governance.contract": "rules",
     "governance.leaves": "rules",
     "governance.protection": "rules",
+    "governance.split": "rules",
     "governance.policy_schema": "rules",
     "governance.policy_text": "rules",
     "governance.policy_words": "rules",

@@ -16,7 +16,7 @@ from answerable.ledger import drop as dropping
 from answerable.ledger.blobs import Blobs
 from answerable.ledger.catalog import segments
 from answerable.ledger.drop import Dropped, drop_parts
-from answerable.ledger.entry import Conflict, Filter, Unit
+from answerable.ledger.entry import Conflict, Filter, Gone, Unit
 from answerable.ledger.envelope import DROPPED, ELSEWHERE, part_digest, stand_in
 from answerable.ledger.journal_memory import MemoryJournal
 from answerable.ledger.journal_postgres import PostgresJournal
@@ -105,7 +105,7 @@ def test_a_blob_goes_with_its_part(home: Home) -> None:
     stored = home.ledger.get(entry_id(44))
     assert stored is not None
     assert stored.entry.parts["text"][0] == DROPPED
-    assert home.ledger.body(stored, "text") is None
+    assert home.ledger.body(stored, "text") == Gone("locked")
     assert done.parts == 110 + 55
     assert home.verify().ok
 
@@ -307,7 +307,7 @@ def test_a_blob_that_goes_while_its_entry_is_read_is_dropped_not_damaged(home: H
 
     drop(home, 4)
 
-    assert home.ledger.body(stored, "text") is None
+    assert home.ledger.body(stored, "text") == Gone("locked")
 
 
 class Stop(BaseException):

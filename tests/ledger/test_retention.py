@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.casebook import Casebook
 from answerable.errors import UsageError
+from answerable.governance.kek import LocalKek
+from answerable.governance.keys_sqlite import SqliteKeys
 from answerable.governance.retention import (
     DAY,
     Block,
@@ -22,21 +23,20 @@ from answerable.governance.retention import (
     plan_retention,
     retention_times,
 )
+from answerable.governance.shredding import ERASURES, noted
 from answerable.home import find_project
 from answerable.ledger import retain as retaining
 from answerable.ledger.blobs import Blobs
 from answerable.ledger.catalog import segments
-from answerable.ledger.entry import Entry, Unit
+from answerable.ledger.entry import Entry, Unit, Write
 from answerable.ledger.envelope import DROPPED
-from answerable.ledger.keys import Lookup
 from answerable.ledger.note import Checkpoint, open_note
 from answerable.ledger.retain import Retained, retain
 from answerable.ledger.tlog import leaf_hash, verify_inclusion
-from answerable.ports import DataKey
-from answerable.system import Uuid7
-from dropping import entry, everything, parts_of
+from answerable.state.subjects import ADD_HOLD, ADD_SUBJECT, ALL_SHREDDED, UNDESTROYED
+from dropping import book_of, entry, everything, parts_of
 from journals import open_case
-from sealed_home import KEY, START, Home, copied, entry_id, found
+from sealed_home import HOME, KEY, START, Home, copied, entry_id, found
 
 FIRST = START // DAY  # the day of the first entries
 TIMES = {"standard": 30 * 86400.0, "short": 2 * 86400.0}
@@ -57,88 +57,61 @@ class Clock:
         return self.at / 1e6
 
 
-class DayKeys:
-    """The day keys of a home in memory, as far as retention asks for them."""
+class DayKeys(SqliteKeys):
+    """The key store of a home, in its file; tests ask for its day keys by class and day."""
 
-    def __init__(self) -> None:
-        self.kept: dict[bytes, tuple[str, int]] = {}
+    def __init__(self, folder: Path) -> None:
+        kek = LocalKek(HOME, b"k" * 32)
+        super().__init__(folder / "keys.db", home=HOME, open_kek=lambda sealed: kek, create=True)
 
-    def key_of(self, retention: str, day: int) -> bytes:
-        """Return the id of the key of a class and day, made at first use."""
-        made = f"{retention:8.8}{day:08}".encode()
-        self.kept[made] = (retention, day)
-        return made
-
-    def days(self) -> Sequence[tuple[str, int, bytes]]:
-        """Return (class, day, key id)."""
-        return [(*pair, key) for key, pair in self.kept.items()]
-
-    def shred(self, key_ids: Sequence[bytes]) -> int:
-        """Forget keys."""
-        return sum(self.kept.pop(key_id, None) is not None for key_id in key_ids)
-
-    def make(self, count: int) -> Sequence[DataKey]:
-        """Nothing here asks for it."""
-        raise NotImplementedError
-
-    def of_day(self, retention: str, day: int) -> DataKey:
-        """Nothing here asks for it."""
-        raise NotImplementedError
-
-    def get(self, key_id: bytes) -> DataKey | None:
-        """Nothing here asks for it."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Nothing to release."""
+    def pairs(self) -> set[tuple[str, int]]:
+        """Return the class and day of every day key that is there."""
+        return {(retention, day) for retention, day, _ in self.days()}
 
 
 def of_day(number: int, keys: DayKeys, blobs: Blobs | None = None) -> Entry:
     """Return entry `number`: 64 a day; every eighth is of the class short; input and text are sealed."""
     retention = "short" if number % 8 == 0 else None
     day = FIRST + number // 64
-    key_id = keys.key_of(retention or "standard", day)
+    key = keys.of_day(retention or "standard", day)
+    assert key is not None
+    key_id = key.id
     parts = {"input": key_id, "output": None, "text": key_id}
     return entry(number, parts, blobs=blobs, at=day * DAY + number, retention=retention)
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[bytes, tuple[str, int]]]:
-    """1,100 entries over 18 days, in segments of 256 (4 days) and a tail; and its day keys."""
-    home, keys = Home.open(tmp_path_factory.mktemp("made") / "home", create=True), DayKeys()
-    blobs = Blobs(home.folder / "blobs")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1,100 entries over 18 days, in segments of 256 (4 days) and a tail; and its day keys. Closed."""
+    home = Home.open(tmp_path_factory.mktemp("made") / "home", create=True)
+    keys, blobs = DayKeys(home.folder), Blobs(home.folder / "blobs")
     home.journal.submit(Unit(entries=[of_day(n, keys, blobs) for n in range(1100)]))
     home.seal(256)
     home.close()
-    return home.folder, keys.kept
+    keys.close()
+    return home.folder
 
 
 @pytest.fixture
-def keys(template: tuple[Path, dict[bytes, tuple[str, int]]]) -> DayKeys:
-    """The day keys."""
-    made = DayKeys()
-    made.kept = dict(template[1])
-    return made
-
-
-@pytest.fixture
-def home(template: tuple[Path, dict[bytes, tuple[str, int]]], tmp_path: Path) -> Iterator[Home]:
+def home(template: Path, tmp_path: Path) -> Iterator[Home]:
     """A copy of the home, opened."""
-    made = copied(template[0], tmp_path / "home")
+    made = copied(template, tmp_path / "home")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def keys(home: Home) -> Iterator[DayKeys]:
+    """Its keys."""
+    made = DayKeys(home.folder)
     yield made
     made.close()
 
 
 def run(home: Home, keys: DayKeys | None, day: float, **more: Any) -> Retained:
     """Run retention `day` days after the first entries."""
-    book = Casebook(
-        journal=home.journal,
-        ledger=home.ledger,
-        lookup=Lookup(b"l" * 32),
-        clock=Clock(day),
-        ids=Uuid7(),
-    )
-    return retain(book, keys, more.pop("times", TIMES), **more)  # type: ignore[arg-type]
+    book = book_of(home.journal, home.folder, clock=Clock(day))
+    return retain(book, keys, more.pop("times", TIMES), **more)
 
 
 def states(home: Home, name: str = "input") -> dict[int, int]:
@@ -169,7 +142,7 @@ def test_no_later_day_is_over_than_the_last(times: dict[str, int], now: int) -> 
 
 def test_a_dry_run_says_what_would_go_and_changes_nothing(home: Home, keys: DayKeys) -> None:
     """Keys over their time with the entries they open, per class and day; log, keys and files stay."""
-    size, kept, files = home.journal.head().size, dict(keys.kept), home.files()
+    size, kept, files = home.journal.head().size, keys.days(), home.files()
 
     told = run(home, keys, 5.5)
 
@@ -180,7 +153,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(home: Home, keys: DayK
         ("short", 2, 8),
     ]
     assert (told.plan.below, told.plan.pruned) == (0, 0)
-    assert (home.journal.head().size, keys.kept, home.files()) == (size, kept, files)
+    assert (home.journal.head().size, keys.days(), home.files()) == (size, kept, files)
 
 
 def test_a_class_without_a_time_is_kept_for_ever_and_said(home: Home, keys: DayKeys) -> None:
@@ -189,7 +162,7 @@ def test_a_class_without_a_time_is_kept_for_ever_and_said(home: Home, keys: DayK
 
     assert told.plan.unknown == {"standard": 18}
     assert told.plan.pruned == 0
-    assert {key[:5] for key in keys.kept} == {b"stand"}
+    assert {name for name, _ in keys.pairs()} == {"standard"}
 
 
 # -- what goes -----------------------------------------------------------------------------------------
@@ -205,7 +178,7 @@ def test_keys_are_shredded_and_their_parts_dropped(home: Home, keys: DayKeys) ->
     assert {n for n, codec in states(home).items() if codec == DROPPED} == over
     after = dict(parts_of(home.ledger))
     assert all(after[p] == before[p] for p in before if p[0] not in over or p[1] == "output")
-    assert not any(pair[0] == "short" and pair[1] <= FIRST + 2 for pair in keys.kept.values())
+    assert not any(pair[0] == "short" and pair[1] <= FIRST + 2 for pair in keys.pairs())
     assert told.dropped.parts == 2 * len(over)
     report = home.verify()
     assert report.ok
@@ -218,6 +191,9 @@ def test_the_oldest_segments_go_once_everything_in_them_is_over(home: Home, keys
     old, new = home.ledger.prove(entry_id(3)), home.ledger.prove(entry_id(600))
     home.ledger.checkpoint()
 
+    names = {of_day(n, keys).digests["text"].hex() for n in range(512) if n % 40 == 4}
+    assert all((home.folder / "blobs" / name[:2] / name).exists() for name in names)
+
     told = run(home, keys, 39, dry_run=False)
 
     assert (told.plan.below, told.plan.pruned) == (512, 512)
@@ -227,7 +203,6 @@ def test_the_oldest_segments_go_once_everything_in_them_is_over(home: Home, keys
     assert report.pruned == 512
     assert report.entries + report.pruned == home.journal.head().size
     assert [s.index for s in everything(home.ledger)][:2] == [512, 513]
-    names = {of_day(n, DayKeys()).digests["text"].hex() for n in range(512) if n % 40 == 4}
     assert names.isdisjoint(path.name for path in home.folder.glob("blobs/*/*"))
     for proof in (old, new, home.ledger.prove(entry_id(600)), home.ledger.prove(entry_id(1099))):
         signed = Checkpoint.parse(open_note(proof.checkpoint_note, [KEY])[0])
@@ -249,7 +224,7 @@ def test_the_log_goes_on_after_a_prune(home: Home, keys: DayKeys) -> None:
     """New entries are appended, sealed, kept in checkpoints, pruned in turn, and all of it verifies."""
     run(home, keys, 39, dry_run=False)
     blobs = Blobs(home.folder / "blobs")
-    home.journal.submit(Unit(entries=[of_day(n, keys, blobs) for n in range(1100, 1500)]))
+    home.journal.submit(Unit(entries=[of_day(n, keys, blobs) for n in range(64 * 40, 64 * 46)]))
     home.seal(256)
     home.ledger.checkpoint()
 
@@ -281,7 +256,7 @@ def test_what_is_held_stays(home: Home, keys: DayKeys) -> None:
     assert [(line.retention, line.day - FIRST, line.held) for line in told.plan.held] == [("short", 4, 1)]
     assert told.plan.below == 256
     assert states(home)[264] == 1
-    assert ("short", FIRST + 4) in keys.kept.values()
+    assert ("short", FIRST + 4) in keys.pairs()
     assert home.verify().ok
 
 
@@ -291,6 +266,31 @@ def test_a_hold_may_be_a_function_of_the_header(home: Home, keys: DayKeys) -> No
 
     assert {line.retention for line in told.plan.over} == {"standard"}
     assert told.plan.below == 0
+
+
+def test_a_held_person_stays(home: Home, keys: DayKeys) -> None:
+    """What state says of holds is heeded by itself."""
+    person = {"token": b"t" * 32, "entry_id": entry_id(8), "key_id": b"p" * 16}
+    hold = {"entry_id": b"h" * 16, "token": b"t" * 32, "at": 1}
+    home.journal.submit(Unit(writes=[Write(ADD_SUBJECT, person), Write(ADD_HOLD, hold)]))
+
+    told = run(home, keys, 39)
+
+    assert [(line.retention, line.day - FIRST, line.held) for line in told.plan.held] == [("short", 0, 1)]
+    assert told.plan.below == 0
+
+
+def test_a_shredded_day_is_known_to_state(home: Home, keys: DayKeys) -> None:
+    """So that a restored backup destroys it again, and *why* can say when; the list for backups has it too."""
+    before = {key_id for retention, _, key_id in keys.days() if retention == "short"}
+
+    run(home, keys, 39, dry_run=False)
+
+    gone = {bytes(key_id) for key_id, _ in home.journal.rows(ALL_SHREDDED, {})}
+    assert before <= gone
+    assert gone == set(noted(home.folder / ERASURES))
+    assert gone.isdisjoint(key_id for _, _, key_id in keys.days())
+    assert home.journal.rows(UNDESTROYED, {}) == []
 
 
 def test_a_case_that_waits_for_somebody_stays(home: Home, keys: DayKeys) -> None:
@@ -320,7 +320,7 @@ def test_a_crash_is_finished_by_the_next_run(
         raise Stop
 
     if where == "shred":
-        monkeypatch.setattr(keys, "shred", stop)
+        monkeypatch.setattr(retaining, "finish", stop)
     elif where == "sweep":
         monkeypatch.setattr(retaining, "_remove_blobs", stop)
     elif where == "file":
@@ -336,7 +336,7 @@ def test_a_crash_is_finished_by_the_next_run(
 
     assert home.verify().problems == ()
     assert len(home.files()) == 2
-    assert not any(is_over(pair, TIMES, (FIRST + 39) * DAY) for pair in keys.kept.values())
+    assert not any(is_over(pair, TIMES, (FIRST + 39) * DAY) for pair in keys.pairs())
     gone = {n for n in range(512, 1100) if n % 8 == 0 or n // 64 <= 8}
     assert {n for n, codec in states(home).items() if codec == DROPPED} == gone
 

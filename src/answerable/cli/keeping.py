@@ -19,32 +19,11 @@ from answerable.home import find_project
 if TYPE_CHECKING:
     from answerable.governance.acceptance import Line
     from answerable.ledger.retain import Retained
-    from answerable.ports import Detector, KeyStore
-    from answerable.workspace import Workspace
 
 
 def _times() -> dict[str, float]:
     project = find_project(Path.cwd())
     return dict(project.retention) if project is not None else {}
-
-
-def _keys(workspace: "Workspace") -> "KeyStore | None":
-    """Return the home's key store, if it has one."""
-    vault = getattr(workspace.book, "vault", None)
-    return None if vault is None else vault.keys
-
-
-def _detector() -> "Detector":
-    """Return the built-in detector. Raises UsageError if this version has none."""
-    from importlib import import_module
-
-    try:
-        opened: Detector = import_module("answerable.governance.detectors").open_detector()
-    except ImportError as exc:
-        raise UsageError(
-            "no detector of personal values is installed", next_step="install a version that brings one"
-        ) from exc
-    return opened
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +51,7 @@ def retain(options: RetainOptions) -> None:
         )
     with open_home(options.home) as workspace:
         if not options.apply:
-            done = retain(workspace.book, _keys(workspace), times)
+            done = retain(workspace.book, workspace.book.vault.keys, times)
         else:
             with (
                 held(workspace.journal, workspace.clock, SEALER) as lease,
@@ -83,7 +62,7 @@ def retain(options: RetainOptions) -> None:
                     lease.keep()
                     step(now, total)
 
-                keys, fence = _keys(workspace), lease.fence
+                keys, fence = workspace.book.vault.keys, lease.fence
                 done = retain(workspace.book, keys, times, dry_run=False, fence=fence, progress=on)
     if options.json:
         say_json(done.data(times))
@@ -132,12 +111,12 @@ def rescan(options: RescanOptions) -> None:
     Only the place, the kind and the number are told, never the value. The exit status is 1 if there are any.
     """
     from answerable.encoding import moment
+    from answerable.governance.detectors import open_detector
     from answerable.ledger.rescan import rescan
 
-    detector = _detector()
     with open_home(options.home) as workspace, progress("scanning") as step:
         since = None if options.since is None else moment(options.since, now=workspace.clock.now())
-        found = rescan(workspace.ledger, detector, since=since, sealed=options.sealed, progress=step)
+        found = rescan(workspace.ledger, open_detector(), since=since, sealed=options.sealed, progress=step)
     data = found.data(options.limit or None)
     if options.json:
         say_json(data)

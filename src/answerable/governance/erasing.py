@@ -66,6 +66,7 @@ class Scope:
 
     entries: tuple[bytes, ...]
     keys: tuple[bytes, ...]
+    rows: int  # of state, one an entry and key
     others: int
     holds: tuple[str, ...]
 
@@ -216,7 +217,7 @@ class Person:
                 Write(
                     state.SHRED, mine | at | by | {"destroyed": 0, "dropped": 0}, expect=keys, clash=_MOVED
                 ),
-                Write(state.ERASE, mine | at, expect=entries if exact else None, clash=_MOVED),
+                Write(state.ERASE, mine | at, expect=scope.rows if exact else None, clash=_MOVED),
                 Write(state.ERASE_CASE_KEYS, by),
                 Write(state.ERASE_PENDING, by),
                 Write(state.ERASE_SUBJECTS, by),
@@ -229,8 +230,9 @@ class Person:
         return entry.id
 
     def _finished(self, receipt: bytes, keys: Sequence[bytes]) -> Done:
-        entries = [self._book.journal.rows(state.ERASED_WITH, {"key_id": key_id}) for key_id in keys]
-        done = Done(status="done", record_id=text_id(receipt), entries=sum(map(len, entries)), keys=len(keys))
+        found = (self._book.journal.rows(state.ERASED_WITH, {"key_id": key_id}) for key_id in keys)
+        entries = len({bytes(entry_id) for rows in found for (entry_id,) in rows})
+        done = Done(status="done", record_id=text_id(receipt), entries=entries, keys=len(keys))
         try:
             finish(self._book.journal, self._book.vault.keys, self._folder)
         except (HomeError, LedgerUnavailable) as exc:  # state has it: it is finished later, and told now
@@ -309,7 +311,7 @@ class Person:
         return [(bytes(entry_id), bytes(key_id)) for entry_id, key_id in rows]
 
     def _entries(self) -> Iterator[Stored]:
-        for entry_id, _ in self._rows():
+        for entry_id in dict.fromkeys(entry_id for entry_id, _ in self._rows()):
             stored = self._book.ledger.get(entry_id)
             if stored is not None:
                 yield stored
@@ -318,8 +320,9 @@ class Person:
         rows = self._rows()
         others = self._book.journal.rows(state.OTHERS_IN, {"token": self._token})
         return Scope(
-            entries=tuple(entry_id for entry_id, _ in rows),
+            entries=tuple(dict.fromkeys(entry_id for entry_id, _ in rows)),
             keys=tuple(dict.fromkeys(key_id for _, key_id in rows)),
+            rows=len(rows),
             others=len(others) - 1,
             holds=tuple(self._reason(entry_id) for entry_id in self._holds()),
         )

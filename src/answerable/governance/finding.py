@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final, NamedTuple
 
 from answerable.governance.detection import Span
@@ -97,6 +97,9 @@ class Reading:
         """Return where each of `words` (letters only) stands as a whole word, and which; by word, place."""
         low = self.lower
         for word in sorted(words & self.words):
+            if len(word) < 3:  # a letter or two stand in most words, too
+                yield from ((found.start(), word) for found in _alone(word).finditer(low))
+                continue
             place = low.find(word)
             while place >= 0:
                 end = place + len(word)
@@ -116,6 +119,11 @@ class Finder:
     name: str
     gate: str
     find: Callable[[Reading], Iterable[Span]]
+
+
+@cache
+def _alone(word: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![^\W\d_]){word}(?![^\W\d_])")
 
 
 def _words(lower: str) -> list[str]:

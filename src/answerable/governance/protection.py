@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from answerable.decisions.case import Case, Hidden
@@ -16,6 +17,7 @@ from answerable.decisions.decider import Decider
 from answerable.governance.classification import Key, Personal, Public, Sensitive, Subject
 from answerable.governance.detection import Span
 from answerable.governance.leaves import GONE, Leaf, Visit
+from answerable.governance.split import Apart, Owner, apart, owner_of
 from answerable.ports import Detector
 
 Walker = Callable[[Visit], Any]  # walks a value and returns what is left of its data
@@ -54,6 +56,15 @@ class Protected:
         return leaf.value
 
     # -- what is in it -------------------------------------------------------------------------------
+
+    @cached_property
+    def owners(self) -> frozenset[Owner]:
+        """To whom its values belong, with the retention classes that some of them have of their own."""
+        return frozenset(owner_of(leaf) for leaf in self.leaves)
+
+    def apart(self, body: bytes) -> Apart:
+        """Return the value with what belongs to somebody taken out. body: its encoding."""
+        return apart(self._walker, body)
 
     @property
     def kinds(self) -> frozenset[str]:

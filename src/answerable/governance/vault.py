@@ -5,14 +5,17 @@ it is gone. One about nobody needs the day's only. An envelope names the person'
 """
 
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from base64 import b64decode, b64encode
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from answerable.encoding import decode, encode
 from answerable.errors import HomeError, LedgerUnavailable
+from answerable.governance.split import NOBODY, SPLIT, Apart, Owner, together
 from answerable.ledger.entry import Gone, Stored, Write
-from answerable.ledger.envelope import DROPPED, Keyed, PartKey, combined, key_id_of
+from answerable.ledger.envelope import DROPPED, NONCE, Keyed, PartKey, combined, key_id_of
 from answerable.ledger.keys import Lookup, Withheld
 from answerable.ports import DataKey, Journal, KeyStore
 from answerable.state import subjects as state
@@ -27,11 +30,15 @@ Why = Literal["erased", "expired", "locked"]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Whom an entry is about. tokens: keyed digests of the persons. key: theirs together; None: nobody's."""
+    """Whom an entry is about. tokens: keyed digests of the persons. key: theirs together; None: nobody's.
+
+    own: where its input belongs to several, whom each of them is.
+    """
 
     retention: str = STANDARD
     tokens: tuple[bytes, ...] = ()
     key: DataKey | None = None
+    own: "Mapping[Owner, About]" = field(default_factory=dict)
 
 
 class Vault:
@@ -52,8 +59,20 @@ class Vault:
         """Return the keyed digest (32 bytes) by which state knows a person."""
         return self._lookup.digest("subject", subject.encode())
 
+    def about_all(self, subjects: Sequence[str], owners: Collection[Owner], retention: str) -> About:
+        """Return whom a new case is about, and for an input of several owners whom each part of it is about.
+
+        Raises HomeError as below.
+        """
+        everyone = self.about(subjects, retention)
+        one = owners == {(tuple(subjects), None)} or not owners
+        if one or (all(owner == NOBODY for owner in owners) and not subjects):
+            return everyone
+        own = {o: self.about(o[0], o[1] or retention) for o in owners if o != NOBODY}
+        return replace(everyone, own=own)
+
     def about(self, subjects: Sequence[str], retention: str) -> About:
-        """Return whom a new case is about, with a key; persons that were asked about before keep theirs.
+        """Return whom something is about, with a key; persons that were asked about before keep theirs.
 
         Raises HomeError if no key can be made.
         """
@@ -77,9 +96,10 @@ class Vault:
         retention = header["retention"] or STANDARD
         rows = self._journal.rows(state.ABOUT, {"entry_id": stored.entry.id})
         if rows:
-            key = self.keys.get(bytes(rows[0][1]))
+            mine = Counter(bytes(row[1]) for row in rows).most_common(1)[0][0]  # what all of them share
+            key = self.keys.get(mine)
             if key is not None:
-                return About(retention, tuple(bytes(row[0]) for row in rows), key)
+                return About(retention, tuple(bytes(t) for t, key_id in rows if bytes(key_id) == mine), key)
         gone = self._gone(stored, next(iter(rows), (b"", b""))[1])
         if rows or (gone.why == ERASED and gone.at is not None):
             raise HomeError(
@@ -91,7 +111,8 @@ class Vault:
     def forget(self, about: About) -> None:
         """Do not seal with this key any more: somebody shredded it."""
         with self._lock:
-            self._persons.pop(about.tokens, None)
+            for one in (about, *about.own.values()):
+                self._persons.pop(one.tokens, None)
 
     def forget_person(self, token: bytes) -> None:
         """Let go of every key of a person, as they are erased."""
@@ -106,9 +127,13 @@ class Vault:
 
         They fail with Conflict("erased") if their key was shredded meanwhile.
         """
-        if about.key is None:
-            return []
-        rows = ({"token": t, "entry_id": entry_id, "key_id": about.key.id} for t in about.tokens)
+        known = {
+            (token, one.key.id)
+            for one in (about, *about.own.values())
+            if one.key is not None
+            for token in one.tokens
+        }
+        rows = ({"token": token, "entry_id": entry_id, "key_id": key_id} for token, key_id in sorted(known))
         return [Write(state.ADD_SUBJECT, row, expect=1, clash=ERASED) for row in rows]
 
     # -- sealing ---------------------------------------------------------------------------------------
@@ -127,6 +152,19 @@ class Vault:
                 if len(self._parts) > _CACHED:
                     self._parts.popitem(last=False)
             return found
+
+    def seal_apart(self, value: Apart, about: About, at: int, random: Callable[[int], bytes]) -> bytes:
+        """Return the body of a value that was taken apart, each group sealed for its owner (`about.own`).
+
+        random: count -> bytes. The whole is to be sealed under the day's key only, so that it outlives them.
+        """
+        sealed = []
+        for owner, values in value.groups.items():
+            one = about.own[owner]
+            chance = random(16 + NONCE)
+            envelope = self.part_key(one, at).seal(encode(list(values)), chance[:16], chance[16:])
+            sealed.append([one.retention, b64encode(envelope).decode()])
+        return SPLIT + encode({"mark": value.mark, "rest": value.rest, "sealed": sealed})
 
     def _fresh(self) -> DataKey:
         """Return a key nobody has; they are made in growing batches, so that most persons cost no commit."""
@@ -154,12 +192,20 @@ class Vault:
 
         The key store is asked each time: a key that another process shredded must not open anything here.
         """
+        body = self._opened(stored, envelope, stored.entry.header["retention"] or STANDARD)
+        if isinstance(body, Gone) or not body.startswith(SPLIT):
+            return body
+        told = decode(body.removeprefix(SPLIT))
+        groups = [self._opened(stored, b64decode(one), retention) for retention, one in told["sealed"]]
+        values = [None if isinstance(group, Gone) else decode(group) for group in groups]
+        return encode(together(told["mark"], told["rest"], values))
+
+    def _opened(self, stored: Stored, envelope: bytes, retention: str) -> bytes | Gone:
         key_id = key_id_of(envelope)
         if key_id is None:
             return self._gone(stored, b"")
-        header = stored.entry.header
         try:
-            day = self.keys.find_day(header["retention"] or STANDARD, header["at"] // DAY)
+            day = self.keys.find_day(retention, stored.entry.header["at"] // DAY)
             person = None if day is None or day.id == key_id else self.keys.get(key_id)
         except (HomeError, LedgerUnavailable):
             return Gone("locked")

@@ -58,16 +58,23 @@ class Keyed:
 class PartKey:
     """Seals and opens the parts of one entry. key_id: 16 bytes. secret: its data key, 32 random bytes."""
 
-    __slots__ = ("_expand", "id")
+    __slots__ = ("_expand", "_last", "id")
 
     def __init__(self, key_id: bytes, secret: bytes) -> None:
         self.id, self._expand = key_id, Keyed(secret)
+        self._last: tuple[bytes, Any, bytes] = (b"", None, b"")  # salt, cipher, prefix
 
     def seal(self, body: bytes, salt: bytes, nonce: bytes) -> bytes:
-        """Return `body` in an encrypted envelope; salt, nonce: 16 and 12 random bytes."""
-        key, commitment = self._derived(salt)
-        prefix = b"".join((b"\1", salt, self.id, commitment))
-        return b"".join((prefix, nonce, _aes()(key).encrypt(nonce, _zstd().compress(body), prefix)))
+        """Return `body` in an encrypted envelope; salt, nonce: 16 and 12 random bytes.
+
+        The parts of one entry may share a salt, never a nonce: what it gives is then derived once.
+        """
+        last = self._last
+        if last[0] != salt:
+            key, commitment = self._derived(salt)
+            last = self._last = (salt, _aes()(key), b"".join((b"\1", salt, self.id, commitment)))
+        _, cipher, prefix = last
+        return b"".join((prefix, nonce, cipher.encrypt(nonce, _zstd().compress(body), prefix)))
 
     def open(self, envelope: bytes) -> bytes:
         """Return the body of an encrypted envelope.

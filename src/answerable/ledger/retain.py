@@ -23,6 +23,7 @@ from answerable.governance.retention import (
     last_day_over,
     plan_retention,
 )
+from answerable.governance.shredding import finish
 from answerable.ledger.blobs import Blobs
 from answerable.ledger.catalog import FOLDER, Segment, prune_segment, segments
 from answerable.ledger.drop import Dropped, Progress, drop_parts
@@ -73,15 +74,15 @@ def retain(
     """Shred the day keys whose time is over, drop what they sealed and prune the oldest segments.
 
     keys: of the home; None if it has none. times: retention class -> seconds; other classes are kept for
-    ever. dry_run: only say what would go. holds: what must stay: ids of records, or a function of a header
-    ("id", "at", "case_id", "retention") that is true for those; so do cases that still wait for somebody.
+    ever. dry_run: only say what would go. holds: what must stay besides held persons and cases that wait:
+    ids of records, or a function of a header ("id", "at", "case_id", "retention") that is true for those.
     fence: of the sealer's role, which must be held. Raises TamperFound if a segment cannot be read.
     """
     now = book.clock.now()
     if not dry_run:
         _finish(book, keys, fence, progress)
     sealed = segments(book.journal)
-    counts, held, blocks = _surveyed(book, sealed, last_day_over(times, now), [*holds, _waiting(book)])
+    counts, held, blocks = _surveyed(book, sealed, last_day_over(times, now), [*holds, _kept(book)])
     plan = plan_retention(keys.days() if keys is not None else (), counts, held, blocks, times, now)
     nothing = Dropped(entries=0, parts=0, segments=0, bytes=0)
     if dry_run or not (plan.over or plan.pruned):
@@ -148,11 +149,13 @@ def _holds(hold: Hold, row: Sequence[Any]) -> bool:
     return row[0] in hold or row[2] in hold
 
 
-def _waiting(book: Casebook) -> frozenset[bytes]:
-    """Return the records of cases that are not over: nobody could end them once they are gone."""
+def _kept(book: Casebook) -> frozenset[bytes]:
+    """Return the entries of held persons, and of cases that nobody could end once they are gone."""
     from answerable.state.cases import WAITING
+    from answerable.state.subjects import HELD
 
-    return frozenset(bytes(row[0]) for row in book.journal.rows(WAITING, {}))
+    rows = (*book.journal.rows(WAITING, {}), *book.journal.rows(HELD, {}))
+    return frozenset(bytes(row[0]) for row in rows)
 
 
 def _without_gaps(blocks: Sequence[Block], at: int) -> list[Block]:
@@ -175,7 +178,9 @@ def _record(
     times: Mapping[str, float],
     fence: Sequence[Write],
 ) -> None:
-    """Say what goes, in the unit in which the catalog says that the prefix is pruned."""
+    """Say what goes, in the unit in which state says which keys are shredded and which segments pruned."""
+    from answerable.state.subjects import ADD_SHREDDED
+
     told: dict[str, Any] = {
         "classes": {name: round(kept) for name, kept in times.items()},
         "shredded": [line.data() for line in plan.over],
@@ -186,20 +191,32 @@ def _record(
         told |= {"pruned_below": plan.below, "pruned": plan.pruned}
     prunes = [prune_segment(one) for one in sealed if one.hi <= plan.below and not one.pruned]
     entry = book.entry({"kind": RETENTION}, {"detail": told})
-    book.journal.submit(Unit([entry], [*fence, *prunes]))
+    shreds = [
+        Write(
+            ADD_SHREDDED,
+            {"key_id": one.key, "at": book.clock.now(), "receipt": entry.id, "destroyed": 0, "dropped": 0},
+        )
+        for one in plan.over
+    ]
+    book.journal.submit(Unit([entry], [*fence, *prunes, *shreds]))
 
 
 def _finish(
     book: Casebook, keys: KeyStore | None, fence: Sequence[Write], progress: Progress | None
 ) -> Dropped:
     """Do what the newest `retention` entry says, as far as it is not done."""
+    from answerable.state.subjects import DROPPED as IS_DROPPED
+
     days, key_ids = _said(book)
-    if keys is not None and key_ids:
-        keys.shred(key_ids)
+    if keys is not None:
+        finish(book.journal, keys, book.ledger.folder)
     _sweep(book)
     if not days:
         return Dropped(entries=0, parts=0, segments=0, bytes=0)
-    return drop_parts(book, key_ids, days=days, fence=fence, progress=progress)
+    done = drop_parts(book, key_ids, days=days, fence=fence, progress=progress)
+    marks = [Write(IS_DROPPED, {"of_key": key_id}) for key_id in key_ids]
+    book.journal.submit(Unit(writes=[*fence, *marks]))
+    return done
 
 
 def _said(book: Casebook) -> tuple[list[Day], list[bytes]]:

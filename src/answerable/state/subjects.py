@@ -105,9 +105,14 @@ ERASE_CASE_KEYS = Statement(
     "erase_case_keys", lambda d: delete(case_key).where(_with_keys_of(case_key.c.case_id))
 )
 ERASE_PENDING = Statement("erase_pending", lambda d: delete(pending).where(_with_keys_of(pending.c.case_id)))
-# Everybody's rows: text about several dies with the first.
+# Everybody's rows of these keys: text about several dies with the first, and what is somebody else's stays.
 ERASE_SUBJECTS = Statement(
-    "erase_subjects", lambda d: delete(subject_entry).where(_with_keys_of(subject_entry.c.entry_id))
+    "erase_subjects",
+    lambda d: delete(subject_entry).where(
+        subject_entry.c.key_id.in_(
+            select(shredded.c.key_id).where(shredded.c.receipt == bindparam("receipt"))
+        )
+    ),
 )
 
 # -- keys that are gone ------------------------------------------------------------------------------
@@ -129,7 +134,16 @@ DESTROYED = Statement(
     "destroyed",
     lambda d: update(shredded).where(shredded.c.key_id == bindparam("of_key")).values(destroyed=1),
 )
-UNDROPPED = Statement("undropped", lambda d: select(shredded.c.key_id).where(shredded.c.dropped == 0))
+# Only persons' keys, whose entries are known; what a day's key sealed is found by its day.
+UNDROPPED = Statement(
+    "undropped",
+    lambda d: (
+        select(erased.c.key_id)
+        .join_from(erased, shredded, shredded.c.key_id == erased.c.key_id)
+        .where(shredded.c.dropped == 0)
+        .distinct()
+    ),
+)
 DROPPED = Statement(
     "dropped", lambda d: update(shredded).where(shredded.c.key_id == bindparam("of_key")).values(dropped=1)
 )
@@ -145,6 +159,14 @@ HOLDS = Statement(
     "holds",
     lambda d: (
         select(hold.c.entry_id, hold.c.at).where(hold.c.token == bindparam("token")).order_by(hold.c.at)
+    ),
+)
+HELD = Statement(
+    "held",
+    lambda d: (
+        select(subject_entry.c.entry_id)
+        .where(subject_entry.c.token.in_(select(hold.c.token).scalar_subquery()))
+        .distinct()
     ),
 )
 RELEASE_HOLD = Statement("release_hold", lambda d: delete(hold).where(hold.c.token == bindparam("of_token")))

@@ -137,7 +137,7 @@ subject_entry = Table(
     metadata,
     Column("token", LargeBinary, primary_key=True),  # keyed digest of the subject
     Column("entry_id", LargeBinary, primary_key=True),
-    Column("key_id", LargeBinary, nullable=False),
+    Column("key_id", LargeBinary, primary_key=True),
     Index("subject_entry_of", "entry_id"),
     sqlite_with_rowid=False,
 )
@@ -159,7 +159,7 @@ erased = Table(
     "erased",
     metadata,
     Column("entry_id", LargeBinary, primary_key=True),
-    Column("key_id", LargeBinary, nullable=False),
+    Column("key_id", LargeBinary, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Index("erased_key", "key_id"),
     sqlite_with_rowid=False,

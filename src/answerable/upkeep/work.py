@@ -202,14 +202,14 @@ def _seal(workspace: Workspace, lease: Lease) -> tuple[int, str]:
     """Drop what erased keys sealed, then seal every full block."""
     dropped = _drop(workspace, lease)
     if not _blocks_due(workspace, True):
-        return dropped, f"{dropped:,} erased parts dropped"
+        return dropped, f"{dropped:,} erased entries emptied"
     sealed = workspace.ledger.seal(fence=lease.fence, progress=lambda done, todo: lease.keep())
     told = f"{sealed.entries:,} entries sealed into {len(sealed.segments)} segments"
-    return dropped + sealed.entries, f"{told}, {dropped:,} erased parts dropped" if dropped else told
+    return dropped + sealed.entries, f"{told}, {dropped:,} erased entries emptied" if dropped else told
 
 
 def _drop(workspace: Workspace, lease: Lease) -> int:
-    """Take the parts that erased keys sealed out of journal, segments and blobs; return how many."""
+    """Take what erased keys sealed out of journal, segments and blobs; return of how many entries."""
     keys = [bytes(key_id) for (key_id,) in workspace.journal.rows(UNDROPPED, {})]
     if not keys:
         return 0
@@ -226,7 +226,7 @@ def _drop(workspace: Workspace, lease: Lease) -> int:
         progress=lambda done, todo: lease.keep(),
     )
     workspace.journal.submit(Unit(writes=[*lease.fence, *(Write(DROPPED, {"of_key": key}) for key in keys)]))
-    return done.parts
+    return done.entries
 
 
 # -- checkpoints -------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ def _erase(workspace: Workspace, lease: Lease) -> tuple[int, str]:
     done = finish(workspace.journal, keys, workspace.home.folder)
     lease.keep()
     done += destroy_again(workspace.journal, keys)
-    return done, f"{done:,} erased keys destroyed"
+    return done, f"{done:,} erased keys destroyed" if done else "nothing to do"
 
 
 ERASURE = "erasure"

@@ -13,7 +13,7 @@ def upgrade() -> None:
         "subject_entry",
         sa.Column("token", sa.LargeBinary, primary_key=True),
         sa.Column("entry_id", sa.LargeBinary, primary_key=True),
-        sa.Column("key_id", sa.LargeBinary, nullable=False),
+        sa.Column("key_id", sa.LargeBinary, primary_key=True),
         sqlite_with_rowid=False,
     )
     op.create_index("subject_entry_of", "subject_entry", ["entry_id"])
@@ -29,7 +29,7 @@ def upgrade() -> None:
     op.create_table(
         "erased",
         sa.Column("entry_id", sa.LargeBinary, primary_key=True),
-        sa.Column("key_id", sa.LargeBinary, nullable=False),
+        sa.Column("key_id", sa.LargeBinary, primary_key=True),
         sa.Column("at", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,
     )
