@@ -140,8 +140,24 @@ def _known(reading: Reading) -> Iterator[Span]:
 
 _PART = re.compile(r"\w+")
 _LOWER = {name.lower(): name for name in FIRST_NAMES}
-_ANY = "|".join(sorted(_TITLES | _SAYS | _I | _GREETINGS | _CLOSINGS))
+_BIG = "[A-ZÀ-ÖØ-ÞĀ-ž]"
+
+
+def _any(these: frozenset[str]) -> str:
+    return f"(?i:{'|'.join(sorted(these))})"
+
+
+# What `_said` reads on from, with what has to follow it: most texts have such words, few a name behind one.
+_MAY_SAY = "|".join(
+    (
+        rf"{_any(_TITLES)}(?:\. ?| ){_BIG}",
+        rf"{_any(_SAYS)}(?:[^A-Za-z]|$)",
+        rf"(?:[iI] am|[iI]'m|[tT]his is|[iI]ch bin|[jJ]e suis|[sS]oy) {_BIG}",
+        rf"{_any(_GREETINGS)},? {_BIG}",
+        rf"{_any(_CLOSINGS)}[,.!]? {{0,3}}\n",
+    )
+)
 NAMES = (
-    Finder("names-said", rf"(?:^|[^A-Za-z])(?i:{_ANY})(?:[^A-Za-z]|$)", _said),
+    Finder("names-said", rf"(?:^|[^A-Za-z])(?:{_MAY_SAY})", _said),
     Finder("names-known", "|".join(sorted(FIRST_NAMES)), _known),
 )
