@@ -32,7 +32,6 @@ from answerable.errors import (
     InputError,
     UsageError,
 )
-from answerable.finding import find_case, find_readable, readable_lines
 from answerable.governance.detectors import open_detector
 from answerable.governance.erasing import Person
 from answerable.governance.vault import Vault
@@ -52,6 +51,7 @@ from answerable.permits import Guard, open_policies, resource_of, shapes_of
 from answerable.ports import Caller, Clock, Detector, Journal, PolicyEngine
 from answerable.ports_null import AllowAll, AlwaysLive
 from answerable.reads import Sources
+from answerable.records import find_case, find_readable, readable_lines
 from answerable.resolving import resolve
 from answerable.road import Road, travel
 from answerable.state import cases

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from answerable.governance.detection import Span
-from answerable.governance.finding import Finder, Reading, any_of, words
+from answerable.governance.scanning import Finder, Reading, any_of, words
 
 _WORD = r"[^\W\d_][\w'.-]{0,30}"
 _STREET = (

@@ -10,12 +10,12 @@ from typing import Any
 from answerable.failures.masking import SIGNS, secrets
 from answerable.governance.addresses import ADDRESSES
 from answerable.governance.detection import Span
-from answerable.governance.finding import SURE, Finder, Reading
 from answerable.governance.folding import folded
 from answerable.governance.identifiers import IDENTIFIERS
 from answerable.governance.names import NAMES
 from answerable.governance.national import NATIONAL
 from answerable.governance.phones import phones
+from answerable.governance.scanning import SURE, Finder, Reading
 from answerable.ports import Detector
 
 VERSION = "1"  # raised whenever anything is found that was not, or no longer

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from answerable.governance.finding import words
+from answerable.governance.scanning import words
 
 FIRST_NAMES: Final = words(
     """

@@ -6,7 +6,7 @@ from ipaddress import IPv6Address
 
 from answerable.governance import checksums
 from answerable.governance.detection import Span
-from answerable.governance.finding import SURE, Finder, Reading, bare, matches, words
+from answerable.governance.scanning import SURE, Finder, Reading, bare, matches, words
 
 # Patterns are linear: what repeats is possessive or bounded, and begins where no other match can have ended.
 _LOCAL = re.compile(r"(?<![\w.%+-])[.%+'-]*+(\w[\w.%+'-]*+)\Z")

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 
 from answerable.governance.detection import Span
-from answerable.governance.finding import Finder, Reading, words
 from answerable.governance.first_names import ALSO_WORDS, FIRST_NAMES
+from answerable.governance.scanning import Finder, Reading, words
 
 _CAP = r"[A-ZÀ-ÖØ-ÞĀ-ž][\w'-]{0,30}"  # of Ā to ž every other is small, and no name
 _PARTICLE = r"(?:von|van|de|der|den|del|della|di|da|dos|la|le|el|al|bin|ibn|zu|af|ten|ter)"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from answerable.governance import checksums
 from answerable.governance.checksums import Check
 from answerable.governance.detection import Span
-from answerable.governance.finding import SURE, Finder, Reading, any_of, matches, words
+from answerable.governance.scanning import SURE, Finder, Reading, any_of, matches, words
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from answerable.errors import UsageError, did_you_mean
 from answerable.governance.detection import Span
-from answerable.governance.finding import Finder, Reading, bare, words
+from answerable.governance.scanning import Finder, Reading, bare, words
 
 _EXTENSION = r"(?: ?(?:x|ext\.?|extension|#) ?[0-9]{1,6})?"
 _END = r"(?![0-9A-Za-z_]|[.,:/-][0-9])"
