@@ -320,12 +320,12 @@ def _ask(who: Principal, action: str, resource: Resource, purpose: str | None) -
 
 def _judged(engine: PolicyEngine, ask: Ask) -> tuple[Permit, str]:
     """Return the policies' word, and for reading a source the rows in words."""
-    from answerable.governance.policy_words import rows_in_words
+    from answerable.governance.row_words import in_words
 
     if ask.action != "read" or ask.resource.kind != "Source":
         return engine.authorize(ask), ""
     found = engine.rows(ask)
-    return found.permit, rows_in_words(found.rows)
+    return found.permit, in_words(found.rows)
 
 
 def _principal(

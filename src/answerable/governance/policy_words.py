@@ -8,7 +8,6 @@ from typing import Any, Literal
 from answerable.governance.access import Resource
 from answerable.governance.policy_text import mappings
 from answerable.governance.residuals import row_type
-from answerable.governance.rows import All, Always, Compare, Has, Like, Not, OneOf, Rows, Some
 
 Where = Literal["action", "resource", "principal", "condition"]
 _COMPARED: Mapping[str, str] = {
@@ -182,31 +181,6 @@ def _thing(node: Mapping[str, Any]) -> str:
         named = {"context": f"the {name}", "principal": f"your {name}"}
         return named.get(str(base), f"{_thing(of['left'])}'s {name}")
     return f"what `{word}` gives"
-
-
-def rows_in_words(rows: Rows) -> str:
-    """Say which rows a condition lets through."""
-    match rows:
-        case Always(value):
-            return "every row" if value else "no row"
-        case Has(column):
-            return f"{column} has a value"
-        case Compare(column, operator, value):
-            return f"{column} {_COMPARED[operator]} {_value(value)}"
-        case OneOf(column, values):
-            return f"{column} is {_listed([_value(value) for value in values])}"
-        case Like(column, pattern):
-            return f"{column} is like {_value('*'.join(pattern))}"
-        case Not(of):
-            return f"not ({rows_in_words(of)})"
-        case All(parts):
-            return " and ".join(_inside(part, Some) for part in parts)
-        case Some(parts):
-            return " or ".join(_inside(part, All) for part in parts)
-
-
-def _inside(part: Rows, other: type) -> str:
-    return f"({rows_in_words(part)})" if isinstance(part, other) else rows_in_words(part)
 
 
 def _listed(items: Iterable[str]) -> str:
