@@ -119,6 +119,10 @@ def lost_lookup(folder: Path) -> None:
     (folder / "secrets" / "lookup.key").unlink()
 
 
+def lost_kek(folder: Path) -> None:
+    (folder / "secrets" / "kek.key").unlink()
+
+
 def anothers_key(folder: Path) -> None:
     other = make_home(folder.with_name("other"))
     shutil.copy(other / "secrets" / "signing.pem", folder / "secrets" / "signing.pem")
@@ -273,6 +277,7 @@ def strange_database(folder: Path) -> None:
         (anothers_journal, "journal", "fail", "another home"),
         (lost_key, "signing key", "warn", "can be read, not written"),
         (lost_lookup, "look-up key", "warn", "can be read, not written"),
+        (lost_kek, "data keys", "fail", "no case can be opened or recorded"),
         (anothers_key, "signing key", "fail", "sign"),
         (open_secrets, "secrets", "fail", "lookup.key has mode 0644"),
         (open_folder, "permissions", "warn", "0755"),

@@ -16,6 +16,8 @@ from answerable.encoding import MICRO, timestamp
 from answerable.errors import AnswerableError, HomeError
 from answerable.failures.alert import STEPS
 from answerable.failures.fault import CATEGORIES
+from answerable.governance.kek import shown_kek
+from answerable.governance.keyring import open_keys
 from answerable.governance.policies_load import SUFFIX, BrokenPolicies, load, read_folder
 from answerable.home import Home, may_become_home, open_home
 from answerable.ledger import sqlite
@@ -320,6 +322,22 @@ def _lookup(patient: _Patient) -> Iterator[Check]:
         yield Check(name="look-up key", state="ok", what="it is there")
 
 
+def _data_keys(patient: _Patient) -> Iterator[Check]:
+    if _keyless(patient):
+        return  # as above
+    home = patient.home
+    keys = open_keys(home, os.environ)
+    try:
+        keys.make(0)  # needs the key-encryption key, and makes nothing
+    except HomeError as exc:
+        yield Check(name="data keys", state="fail", what=exc.what, next_step=exc.next_step)
+    else:
+        what = f"cases can be sealed and opened; the keys are wrapped with {shown_kek(home.kek)}"
+        yield Check(name="data keys", state="ok", what=what)
+    finally:
+        keys.close()
+
+
 def _unwritable(name: str, home: Home, error: HomeError) -> Check:
     """Return the check of a key that could not be loaded; raises `error` if the home does not open so."""
     if not (home.verifier_keys and absent(error)):
@@ -545,6 +563,7 @@ _LOOKS: Mapping[str, Looking] = {
     "lock": _lock,
     "signing key": _signature,
     "look-up key": _lookup,
+    "data keys": _data_keys,
     "clock": _clock,
     "sealing": _tail,
     "segments": _segments,
