@@ -288,7 +288,7 @@ def _restored(case: Case[Any], returned: Any) -> Any:
         object.__setattr__(told, "reasons", reasons)
         return told
     if isinstance(returned, BaseModel):
-        data = returned.model_dump()
+        data = returned.model_dump(include=set(type(returned).model_fields))
         real = case.restored(data)
         return returned if real == data else real
     return case.restored(returned) if isinstance(returned, Mapping) else returned

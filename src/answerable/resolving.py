@@ -49,7 +49,10 @@ def resolve(
         about = book.vault.following(stored)
         late = book.entry({**header, "kind": "opinion", "status": "late"}, parts, about)
         marks = book.vault.marks(late.id, about)
-        book.journal.submit(Unit([late], [*marks, link(case_id, late.id, "opinion")]))
+        try:
+            book.journal.submit(Unit([late], [*marks, link(case_id, late.id, "opinion")]))
+        except Conflict as conflict:
+            raise book.vault.raced(conflict) or conflict from None
     return book.outcome(case_id, decision)
 
 
@@ -124,6 +127,6 @@ def _end(
         book.journal.submit(Unit([entry], [*fence, *marks, wins, link(case_id, entry.id, "resolution")]))
     except Conflict as exc:
         if exc.clash != _RESOLVED:  # the fence's: this worker has nothing more to say
-            raise
+            raise book.vault.raced(exc) or exc from None
         return False
     return True

@@ -28,6 +28,7 @@ from answerable.failures.plan import may_be_asked, stricter
 from answerable.governance.access import Ask
 from answerable.governance.leaves import walk
 from answerable.governance.protection import Protected, seen_by
+from answerable.governance.redaction import refuse_personal
 from answerable.judging import judge, one_line, said
 from answerable.ledger.entry import Conflict, Unit, text_id
 from answerable.permits import resource_of
@@ -59,8 +60,11 @@ class Road:
 async def travel(road: Road, decision: Decision[Any, Any], given: Any, request: Request) -> Outcome[Any]:
     """Take one case from its input to its recorded outcome.
 
-    Raises KeyReused, HomeError and LedgerUnavailable only: every fault of the case itself is in the outcome.
+    Raises UsageError, HomeError and LedgerUnavailable only: every fault of the case itself is in the outcome.
     """
+    for what in ("thread", "purpose"):
+        if (word := getattr(request, what)) is not None:
+            refuse_personal(word, road.detector, what=what)
     account = Account(
         id=road.ids.new(),
         decision=decision,
@@ -163,7 +167,7 @@ def recorded_before(road: Road, account: Account) -> Outcome[Any] | None:
     case_id, input_digest = known
     if input_digest != road.book.input_digest(account.body):
         raise KeyReused(
-            f"{account.decision.name} has answered the key {account.key!r} for another input",
+            f"{account.decision.name} has answered this key for another input",
             next_step=f"use a new key, or read what was answered: `answerable why {text_id(case_id)}`",
         )
     outcome = road.book.outcome(case_id, account.decision, replayed=True)

@@ -8,7 +8,7 @@ from typing import Any
 from answerable.casebook import Casebook, link
 from answerable.encoding import decode, plain
 from answerable.errors import UsageError, did_you_mean
-from answerable.ledger.entry import Unit
+from answerable.ledger.entry import Conflict, Unit
 from answerable.state import cases
 
 
@@ -50,7 +50,11 @@ def record_truth(
         {"detail": {"fields": told, "source": source, "principal": principal}},
         about,
     )
-    book.journal.submit(Unit([entry], [*book.vault.marks(entry.id, about), link(case_id, entry.id, "truth")]))
+    marks = book.vault.marks(entry.id, about)
+    try:
+        book.journal.submit(Unit([entry], [*marks, link(case_id, entry.id, "truth")]))
+    except Conflict as conflict:
+        raise book.vault.raced(conflict) or conflict from None
     return entry.id
 
 

@@ -9,7 +9,7 @@ from answerable.casebook import Casebook
 from answerable.encoding import decode, timestamp
 from answerable.errors import AnswerableError, HomeError, UsageError, did_you_mean
 from answerable.failures.messages import for_operator, for_person
-from answerable.governance.protection import Protected, recorded
+from answerable.governance.protection import Protected, by_names, recorded
 from answerable.ledger.entry import Gone, Stored, text_id
 from answerable.ledger.story import READERS, Reader, summary, tell
 from answerable.ports import Detector
@@ -166,34 +166,39 @@ def _concealed(
     data: Mapping[str, Any], definition: Mapping[str, Any], personal: Mapping[str, Any], detector: Detector
 ) -> dict[str, Any]:
     """Return a why with pseudonyms for what is personal, by the classes that its record keeps of it."""
-    answers = {name: data[name] for name in ("output", "proposal")}
-    declared = _places(definition.get("output", ()))
-    # Where the record's own list is erased, as with one of several people, the definition's will do.
-    classes = personal.get("classes") or _places(definition.get("input", ()))
-    places = {f"input.{path}": words for path, words in classes.items()}
-    places |= {f"{name}.{path}": words for name in answers for path, words in declared.items()}
+    places = {f"input.{path}": words for path, words in personal.get("classes", {}).items()}
     for read in data["reads"]:
-        for column, words in read.get("classes", {}).items():
+        classes = read.get("classes") if isinstance(read, Mapping) else None
+        for column, words in classes.items() if isinstance(classes, Mapping) else ():
             for where in ("rows[]", "keys[]", "params"):
                 places[f"reads[].{where}.{column}"] = words
         places["reads[].subjects[]"] = ["Subject"]
-    shown = {"input": data["input"], "reads": data["reads"], **answers}
-    protected = Protected(recorded(shown, places), detector)
-    rest = {name: value for name, value in data.items() if name not in (*_OURS, *shown)}
+    given = {name: data[name] for name in ("input", "reads")}
+    answers = {name: data[name] for name in _ANSWERS}
+    walks = [
+        recorded(given, places),
+        by_names(answers, _classes(definition.get("output", ())), ("output", "proposal", "fields", "truth")),
+    ]
+    if not personal.get("classes"):  # it was no valid input, or the list is erased, as with one of several
+        walks[0] = by_names(given, _classes(definition.get("input", ())), ("input",))
+    protected = Protected(lambda visit: {**walks[0](visit), **walks[1](visit)}, detector)
+    rest = {name: value for name, value in data.items() if name not in (*_OURS, *given, *answers)}
     return {**data, **protected.concealed(rest), **protected.view()}
 
 
-def _places(fields: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Return the paths and classes that a definition says of its fields."""
-    places: dict[str, list[str]] = {}
+_ANSWERS = ("output", "proposal", "attempts", "checks", "reviews", "truth", "truths")
+
+
+def _classes(fields: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the classes that a definition says of its fields, by their own names, at any depth."""
+    found: dict[str, list[str]] = {}
     for field in fields:
-        path = str(field["path"])
-        for where in (path, f"{path}[]", f"{path}{{}}", f"{path}{{key}}"):
-            if field["classes"]:
-                places[where] = list(field["classes"])
-            for inner, words in _places(field["fields"]).items():
-                places[f"{where}{inner.removeprefix(path)}"] = words
-    return places
+        inner = _classes(field["fields"])
+        if field["classes"]:
+            inner.setdefault(str(field["path"]).rpartition(".")[2], []).extend(field["classes"])
+        for name, words in inner.items():
+            found.setdefault(name, []).extend(words)
+    return found
 
 
 def _asked(header: Mapping[str, Any], detail: Mapping[str, Any]) -> dict[str, Any]:

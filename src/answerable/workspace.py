@@ -34,6 +34,7 @@ from answerable.errors import (
 )
 from answerable.governance.detectors import open_detector
 from answerable.governance.erasing import Person
+from answerable.governance.redaction import refuse_personal
 from answerable.governance.vault import Vault
 from answerable.home import (
     CREATE_LOCK,
@@ -282,6 +283,10 @@ class Workspace:
                 f"made_by is {made_by!r}", next_step='name the code and its version: "name@version"'
             )
         word(made_by, what="made_by")
+        for read in reads:
+            if not isinstance(read, Mapping) or not isinstance(read.get("classes", {}), Mapping):
+                form = 'give [{"source": "crm", "rows": [...]}]'
+                raise UsageError("a read is told as a mapping", next_step=form)
         given_answer = output if isinstance(output, Answer) else Answer(output)
         answer: Answer[Any] = Answer(
             given_answer.output,
@@ -350,6 +355,7 @@ class Workspace:
         about = self._guard.named(name) if isinstance(decision, str) else resource_of(decision)
         self._guard.demand(who, "review", about)
         case_id = self.find(record, decision=name, key=key)
+        refuse_personal(source, self.detector, what="source")
         values = {**(fields or {}), **named}
         return text_id(record_truth(self.book, name, case_id, values, source, principal_data(who)))
 

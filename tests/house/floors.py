@@ -59,6 +59,7 @@ MODULES: dict[str, str] = {
     "failures.translate": "rules",
     "failures.translate_words": "rules",
     "governance.contract": "rules",
+    "governance.known": "rules",
     "governance.leaves": "rules",
     "governance.protection": "rules",
     "governance.split": "rules",

@@ -60,7 +60,7 @@ def test_the_sealer_drops_what_an_erased_person_left(tmp_path: Path) -> None:
 
         mine = [record for n, record in enumerate(records) if n % 50 == 7]
         others = [record for n, record in enumerate(records) if n % 50 != 7]
-        assert "erased parts dropped" in passes[SEALER].note
+        assert "erased entries emptied" in passes[SEALER].note
         assert states(ws, mine, "input") == [DROPPED] * 6
         assert states(ws, others, "input") == [AES256GCM_HKDF] * 294
         assert ws.journal.rows(UNDROPPED, {}) == []

@@ -127,13 +127,17 @@ class Case(Generic[T]):
         """Return plain data or text as the case's decider may see it, such as the result of a tool."""
         if self.veil is None:
             return data
-        self.veil.learn(pair for read in self.reads for pair in read.personal)
+        made = () if self.reader is None else self.reader.made
+        self.veil.learn(pair for read in made for pair in read.personal)
         return self.veil.concealed(data)
 
     @property
     def reads(self) -> tuple[Read, ...]:
-        """What was read for this case so far, by whichever decider."""
-        return () if self.reader is None else self.reader.made
+        """What was read for this case so far, by whichever decider, as far as this one is cleared for it."""
+        if self.reader is None or self.veil is None or self.veil.clearance is None:
+            return () if self.reader is None else self.reader.made
+        made, cleared = self.reader.made, self.veil.clearance
+        return tuple(read for read in made if cleared.issuperset(self.reader.kinds(read.source)))
 
     @overload
     def read(self, source: Source[R], /, **params: Any) -> list[R]: ...

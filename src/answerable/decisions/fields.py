@@ -13,13 +13,13 @@ from enum import Enum
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 from uuid import UUID
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import AliasChoices, BaseModel, TypeAdapter
 from pydantic import Field as PydanticField
 from pydantic.fields import FieldInfo
 
 from answerable.decisions.code import code_digest
 from answerable.errors import UsageError, did_you_mean
-from answerable.governance.classification import Key, Mark, Personal, Trim, classified
+from answerable.governance.classification import Key, Mark, Personal, Subject, Trim, classified
 
 Kind = Literal["class", "flag", "number", "set", "time", "key", "text", "record"]
 
@@ -94,6 +94,31 @@ def unclassified_fields(fields: Sequence[Field]) -> Iterator[str]:
             yield from unclassified_fields(field.fields)
         elif field.kind in ("text", "record", "set"):
             yield field.path
+
+
+def subject_names(model: type[BaseModel]) -> frozenset[str]:
+    """Return the names, and the aliases, of all fields in and within `model` that name a person."""
+    names: set[str] = set()
+    seen: set[Any] = set()
+
+    def look(kind: Any) -> None:
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in seen:
+            seen.add(kind)
+            for name, info in kind.model_fields.items():
+                said = (*info.metadata, *classified(kind).get(name, ()), *_inner_metadata(info.annotation))
+                if Subject in said:
+                    alias = info.validation_alias if info.validation_alias is not None else info.alias
+                    also = alias.choices if isinstance(alias, AliasChoices) else (alias,)
+                    names.update(n for n in (name, *also) if isinstance(n, str))
+                look(info.annotation)
+        for meant in ("__value__", "__supertype__"):
+            if hasattr(kind, meant):
+                look(getattr(kind, meant))
+        for inner in get_args(kind) if get_origin(kind) is not Literal else ():
+            look(inner)
+
+    look(model)
+    return frozenset(names)
 
 
 def _inner_metadata(annotation: Any) -> Iterator[Any]:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from answerable.decisions.answer import ASSERTED, JOINT, UNMEASURED, Abstain, Answer, Belief, Refuse, Suspend
 from answerable.decisions.decider import Decider
 from answerable.decisions.decision import Decision
-from answerable.decisions.fields import Field, bare, field_adapter, full_output
+from answerable.decisions.fields import Field, bare, field_adapter, full_output, subject_names
 from answerable.encoding import encode, plain
 from answerable.errors import InputError, did_you_mean
 
@@ -71,15 +71,23 @@ def subjects_of(decision: Decision[Any, Any], given: Any) -> tuple[str, ...]:
 
     given: the input, or what was given for one and is none.
     """
-    found: list[str] = []
-    for field in decision.input_fields:
-        if "Subject" not in field.classes:
-            continue
-        with suppress(Exception):  # user code: what is no input may raise anything
-            value = given[field.path] if isinstance(given, Mapping) else getattr(given, field.path)
-            several = isinstance(value, list | tuple | set | frozenset)
-            found += [str(plain(one)) for one in (value if several else [value]) if one is not None]
-    return tuple(dict.fromkeys(found))
+    names, found = subject_names(decision.input), dict[str, None]()
+
+    def look(value: Any, named: bool) -> None:
+        if isinstance(value, BaseModel):
+            value = value.__dict__
+        if isinstance(value, Mapping):
+            for name, inner in value.items():
+                look(inner, name in names)
+        elif isinstance(value, list | tuple | set | frozenset):
+            for inner in value:
+                look(inner, named)
+        elif named and value is not None and value != "":
+            found[str(plain(value))] = None
+
+    with suppress(Exception):  # user code: what is no input may raise anything
+        look(given, False)
+    return tuple(found)
 
 
 def problems(error: ValidationError, model: type[BaseModel]) -> str:

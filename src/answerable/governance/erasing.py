@@ -263,28 +263,29 @@ class Person:
             return permit, ""
         two = self._ask(action, _TWO)
         asked = self._requested(act)
-        if asked is not None and asked not in (self._who.id, self._who.on_behalf_of):
+        if asked is not None and not asked & {self._who.id, self._who.on_behalf_of}:
             approve = self._ask("approve", _TWO)
             if approve.allowed:
-                return approve, asked
+                return approve, " for ".join(sorted(map(str, asked)))
         if not two.allowed:
             self._refuse(action, permit)
         self._scope()  # raises where there is nothing to ask for
         kind = "erasure" if act == "erase" else "hold"
 
         def waits(entry: Entry) -> list[Write]:
-            by = self._who.on_behalf_of or self._who.id
+            by = " ".join(filter(None, (self._who.id, self._who.on_behalf_of)))  # ids hold no blank
             row = {"act": act, "token": self._token, "entry_id": entry.id, "principal": by}
             return [Write(state.REQUEST, row | {"expires": entry.header["at"] + WAITS})]
 
         return None, text_id(self._write(kind, two, "requested", {}, also=waits).id)
 
-    def _requested(self, act: Act) -> str | None:
+    def _requested(self, act: Act) -> set[str | None] | None:
+        """Return who asked for an act, and for whom; None if nobody did, or too long ago."""
         for _, principal, expires in self._book.journal.rows(
             state.REQUESTED, {"act": act, "token": self._token}
         ):
             if expires > self._book.clock.now():
-                return str(principal)
+                return set(str(principal).split())
         return None
 
     def _ended(self, act: Act) -> Write:
@@ -318,17 +319,18 @@ class Person:
 
     def _scope(self) -> Scope:
         rows = self._rows()
-        others = self._book.journal.rows(state.OTHERS_IN, {"token": self._token})
+        others = [bytes(row[0]) for row in self._book.journal.rows(state.OTHERS_IN, {"token": self._token})]
         return Scope(
             entries=tuple(dict.fromkeys(entry_id for entry_id, _ in rows)),
             keys=tuple(dict.fromkeys(key_id for _, key_id in rows)),
             rows=len(rows),
             others=len(others) - 1,
-            holds=tuple(self._reason(entry_id) for entry_id in self._holds()),
+            holds=tuple(self._reason(e) for token in {self._token, *others} for e in self._holds(token)),
         )
 
-    def _holds(self) -> Sequence[bytes]:
-        return [bytes(row[0]) for row in self._book.journal.rows(state.HOLDS, {"token": self._token})]
+    def _holds(self, token: bytes | None = None) -> Sequence[bytes]:
+        rows = self._book.journal.rows(state.HOLDS, {"token": token or self._token})
+        return [bytes(row[0]) for row in rows]
 
     def _reason(self, entry_id: bytes) -> str:
         stored = self._book.ledger.get(entry_id)

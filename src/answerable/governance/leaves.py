@@ -6,6 +6,7 @@ say which type stands where, so that unions, discriminated or not, need no guess
 
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -69,10 +70,13 @@ class _Shape:
 class _Record:
     """What is known of a record: a shape for each field, and which of them name its subjects."""
 
-    __slots__ = ("shapes", "subjects")
+    __slots__ = ("other", "shapes", "subjects")
 
-    def __init__(self, shapes: Mapping[str, _Shape]) -> None:
+    def __init__(self, shapes: Mapping[str, _Shape], *, renames: bool = False) -> None:
         self.shapes = shapes
+        # What has another name than its field may be any of them, where a serializer gives names of its own.
+        every = frozenset(c for shape in shapes.values() for c in shape.classes)
+        self.other = _Shape(every) if renames else _NOTHING
         self.subjects = tuple(name for name, shape in shapes.items() if Subject in shape.classes)
 
 
@@ -111,9 +115,14 @@ def _walk(
 ) -> Any:
     if isinstance(value, RootModel):
         return _walk(value.root, data, _record_of(type(value)).shapes["root"], path, classes, subjects, visit)
+    if isinstance(value, BaseModel) and not isinstance(data, dict):  # it writes itself as something else
+        classes = classes | _record_of(type(value)).other.classes
     if isinstance(data, dict):
         if isinstance(value, BaseModel):
             return _record(value.__dict__, data, _record_of(type(value)), path, classes, subjects, visit)
+        if is_dataclass(value) and not isinstance(value, type):
+            own = {name: getattr(value, name, None) for name in data}
+            return _record(own, data, _of_dataclass(type(value)), path, classes, subjects, visit)
         if shape.fields is not None:
             held = value if isinstance(value, Mapping) else {}
             return _record(held, data, shape.fields, path, classes, subjects, visit)
@@ -147,7 +156,7 @@ def _record(
         subjects = tuple(dict.fromkeys(own)) or subjects
     told: dict[str, Any] = {}
     for name, inner in data.items():
-        shape = record.shapes.get(name, _NOTHING)
+        shape = record.shapes.get(name, record.other)
         where = f"{path}.{name}" if path else name
         own_classes = shape.own(classes)
         if isinstance(inner, dict | list):
@@ -209,12 +218,17 @@ def _record_of(model: type[BaseModel]) -> _Record:
     }
     for name, computed in model.model_computed_fields.items():
         shapes[name] = _shape(computed.return_type)
-    made = _Record(shapes)
+    made = _Record(shapes, renames=bool(model.__pydantic_decorators__.model_serializers))
     _known[model] = extra, made
     return made
 
 
 _known: dict[type[BaseModel], tuple[Any, _Record]] = {}
+
+
+@cache
+def _of_dataclass(kind: type) -> _Record:
+    return _Record({name: _shape(hint) for name, hint in _hints(kind).items()})
 
 
 def _of_field(info: FieldInfo) -> _Shape:

@@ -6,6 +6,7 @@ scanned; the values of classified fields are looked for in it too, so that a nam
 
 import re
 import threading
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +15,12 @@ from typing import Any
 
 from answerable.decisions.case import Case, Hidden
 from answerable.decisions.decider import Decider
+from answerable.encoding import plain
 from answerable.governance.classification import Key, Personal, Public, Sensitive, Subject
 from answerable.governance.detection import Span
+from answerable.governance.known import KnownValues
 from answerable.governance.leaves import GONE, Leaf, Visit
-from answerable.governance.split import Apart, Owner, apart, owner_of
+from answerable.governance.split import MISSING, Apart, Owner, apart, owner_of
 from answerable.ports import Detector
 
 Walker = Callable[[Visit], Any]  # walks a value and returns what is left of its data
@@ -48,7 +51,7 @@ class Protected:
         self.leaves: list[Leaf] = []
         walker(self._take)
         self.subjects = tuple(dict.fromkeys(s for leaf in self.leaves for s in leaf.subjects))
-        self._known: re.Pattern[str] | None = None
+        self._known = KnownValues()
         self._ready = False
 
     def _take(self, leaf: Leaf) -> Any:
@@ -60,11 +63,11 @@ class Protected:
     @cached_property
     def owners(self) -> frozenset[Owner]:
         """To whom its values belong, with the retention classes that some of them have of their own."""
-        return frozenset(owner_of(leaf) for leaf in self.leaves)
+        return frozenset(owner_of(leaf, self.subjects) for leaf in self.leaves)
 
     def apart(self, body: bytes) -> Apart:
         """Return the value with what belongs to somebody taken out. body: its encoding."""
-        return apart(self._walker, body)
+        return apart(self._walker, body, self.subjects)
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -121,11 +124,8 @@ class Protected:
         """Take in further personal values, (kind, value), such as those of a read: texts hide them too."""
         with self._lock:
             self._prepare()
-            known = len(self._kinds_folded)
             for kind, value in values:
                 self._look_for(kind, value)
-            if len(self._kinds_folded) > known:
-                self._compile()
 
     def restored(self, data: Any) -> Any:
         """Return plain data, or text, with every pseudonym that was given out replaced by its value."""
@@ -141,6 +141,8 @@ class Protected:
 
     def _shown(self, leaf: Leaf, clearance: Clearance) -> Any:
         value, personal = leaf.value, leaf.personal
+        if value == MISSING:
+            return value
         if value is None or clearance is None or not (personal or Subject in leaf.classes):
             free = isinstance(value, str) and clearance is not None and _is_free(leaf)
             return self._concealed_text(value) if free else value
@@ -160,17 +162,14 @@ class Protected:
     def _concealed_text(self, text: str) -> str:
         with self._lock:
             self._prepare()
-            spans = [(s.start, s.end, s.kind) for s in self._spans(text)]
-            if self._known is not None:
-                for found in self._known.finditer(text):
-                    token = self._tokens.get(found[0])
-                    kind = _kind_of(token) if token else self._kinds_folded[found[0].casefold()]
-                    spans = [s for s in spans if s[1] <= found.start() or s[0] >= found.end()]
-                    spans.append((found.start(), found.end(), kind))
-            spans.sort(reverse=True)
-            for start, end, kind in spans:
-                text = f"{text[:start]}{self._token(text[start:end], kind)}{text[end:]}"
-            return text
+            known = list(self._known.find(text))
+            starts = [span.start for span in known]
+            found = [span for span in self._spans(text) if not _touches(span, known, starts)]
+            pieces, past = [], 0
+            for span in sorted((*known, *found), key=lambda span: span.start):
+                pieces += [text[past : span.start], self._token(text[span.start : span.end], span.kind)]
+                past = span.end
+            return "".join((*pieces, text[past:]))
 
     # -- inside --------------------------------------------------------------------------------------
 
@@ -181,24 +180,16 @@ class Protected:
         self._ready = True
         taken = {t for leaf in self.leaves if isinstance(leaf.value, str) for t in _TOKEN.findall(leaf.value)}
         self._values.update({t: t for t in taken})  # what the input itself says stands for nothing
-        self._kinds_folded: dict[str, str] = {}
         for leaf in self.leaves:
             kind = _classified_as(leaf)
             if kind is not None and leaf.value is not None and leaf.form != "closed":
                 self._look_for(kind, str(leaf.value))
-        self._compile()
 
     def _look_for(self, kind: str, text: str) -> None:
         words = _WORD.findall(text) if kind in _NAMES else _dates(text)
         for one in (text, *(word for word in words if word != text)):
-            if len(one) >= _SHORTEST:
-                self._kinds_folded.setdefault(one.casefold(), _label(kind))
-
-    def _compile(self) -> None:
-        if self._kinds_folded:
-            longest_first = sorted(self._kinds_folded, key=len, reverse=True)
-            inner = "|".join(map(re.escape, longest_first))
-            self._known = re.compile(rf"(?<!\w)(?:{inner})(?!\w)", re.IGNORECASE)
+            if len(one) >= _SHORTEST and one != MISSING:
+                self._known.add(one, _label(kind))
 
     def _token(self, value: str, kind: str) -> str:
         with self._lock:
@@ -256,7 +247,20 @@ def seen_by(case: Case[Any], decider: Decider, protected: Protected) -> Case[Any
     veil = Veiled(case.input, protected, decider.clearance)
     # Where nothing is classified beyond the clearance, there is nothing to keep from code that runs here.
     hidden = not decider.clearance.issuperset(protected.kinds)
-    return replace(case, veil=veil, input=Hidden(decider.name) if hidden else case.input)
+    return replace(
+        case,
+        veil=veil,
+        input=Hidden(decider.name) if hidden else case.input,
+        key=None if case.key is None else veil.concealed(case.key),
+        answered={name: _answered(veil, value) for name, value in case.answered.items()},
+    )
+
+
+def _answered(veil: Veiled, value: Any) -> Any:
+    """Return a settled field as a decider may see it: as it is, where there is nothing to conceal."""
+    data = plain(value)
+    shown = veil.concealed(data)
+    return value if shown == data else shown
 
 
 def recorded(data: Any, places: Mapping[str, Iterable[str]]) -> Walker:
@@ -268,6 +272,28 @@ def recorded(data: Any, places: Mapping[str, Iterable[str]]) -> Walker:
             at = at.setdefault(step, {})
         at[""] = tuple(c for c in map(_class_of, words) if c is not None)
     return lambda visit: _walk(data, tree, "", (), visit)
+
+
+def by_names(data: Any, names: Mapping[str, Iterable[str]], below: Collection[str]) -> Walker:
+    """Return what walks recorded data by the names of fields alone, at any depth: rather too careful.
+
+    names: field -> classes. below: keys of `data`, at any depth, under which such fields stand.
+    """
+    known = {name: tuple(c for c in map(_class_of, words) if c is not None) for name, words in names.items()}
+
+    def walked(inner: Any, classes: Collection[Any], there: bool, visit: Visit) -> Any:
+        if isinstance(inner, Mapping):
+            told = {}
+            for name, value in inner.items():
+                mine = known.get(name, classes) if there else ()
+                key = visit(Leaf("", name, classes, (), "text")) if classes and name not in known else name
+                told[key] = walked(value, mine, there or name in below, visit)
+            return {name: value for name, value in told.items() if name is not GONE and value is not GONE}
+        if isinstance(inner, list | tuple):
+            return [seen for one in inner if (seen := walked(one, classes, there, visit)) is not GONE]
+        return visit(Leaf("", inner, classes, (), "text"))
+
+    return lambda visit: walked(data, (), False, visit)
 
 
 def _walk(data: Any, tree: Mapping[str, Any], path: str, classes: Collection[Any], visit: Visit) -> Any:
@@ -331,9 +357,11 @@ def _dates(text: str) -> list[str]:
     return [text[:10], plain, f"{day}.{month}.{year}", f"{day}/{month}/{year}", f"{month}/{day}/{year}"]
 
 
+def _touches(span: Span, known: Sequence[Span], starts: Sequence[int]) -> bool:
+    """Say whether a span overlaps one of the others, which are in order; starts: of them."""
+    place = bisect_left(starts, span.end)
+    return place > 0 and known[place - 1].end > span.start
+
+
 def _label(kind: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", kind.upper())
-
-
-def _kind_of(token: str) -> str:
-    return token[1:].rpartition("_")[0]

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from answerable.errors import UsageError
 from answerable.governance.detection import Span
 from answerable.ports import Detector
+
+SURE = 0.9  # a score from which on a value is refused, not only hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,16 @@ class Words:
             self._counts[kind] = self._counts.get(kind, 0) + 1
             self._words[key] = f"[{kind}_{self._counts[kind]}]"
         return self._words[key]
+
+
+def refuse_personal(text: str | None, detector: Detector, *, what: str) -> None:
+    """Raise UsageError if a word that stands in clear, such as a thread's, surely holds a personal value."""
+    found = next((s for s in detector.find(text or "") if s.score >= SURE and s.kind != "URL"), None)
+    if found is not None:
+        raise UsageError(
+            f"the {what} holds what looks like a personal value ({found.kind}), and it stands in clear",
+            next_step="use an opaque id",
+        )
 
 
 def redacted(text: str, detector: Detector, words: Words | None = None) -> Redacted:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from answerable.governance.classification import Public
 from answerable.governance.leaves import Leaf, Visit
 
 SPLIT = b"\x01"  # begins the body of a part that was taken apart; no JSON begins so
@@ -24,12 +25,19 @@ class Apart:
     groups: Mapping[Owner, Sequence[Any]]
 
 
-def owner_of(leaf: Leaf) -> Owner:
-    """Return to whom a leaf belongs, and the retention class that it has of its own."""
-    return leaf.subjects, next((p.retention for p in leaf.personal if p.retention is not None), None)
+def owner_of(leaf: Leaf, everyone: tuple[str, ...]) -> Owner:
+    """Return to whom a leaf belongs, and the retention class that it has of its own.
+
+    everyone: whom the whole is about; what is personal, or a text, and stands beside them is about all.
+    """
+    retention = next((p.retention for p in leaf.personal if p.retention is not None), None)
+    if leaf.subjects:
+        return leaf.subjects, retention
+    shared = leaf.personal or (leaf.form == "text" and Public not in leaf.classes and leaf.value is not None)
+    return everyone if shared else (), retention
 
 
-def apart(walker: Callable[[Visit], Any], body: bytes) -> Apart:
+def apart(walker: Callable[[Visit], Any], body: bytes, everyone: tuple[str, ...] = ()) -> Apart:
     """Return a value with everything that belongs to somebody taken out. body: its encoding."""
     number = 0
     while b"\\u0000%d." % number in body:  # a value may hold anything
@@ -38,7 +46,7 @@ def apart(walker: Callable[[Visit], Any], body: bytes) -> Apart:
     groups: dict[Owner, list[Any]] = {}
 
     def visit(leaf: Leaf) -> Any:
-        owner = owner_of(leaf)
+        owner = owner_of(leaf, everyone)
         if owner == NOBODY:
             return leaf.value
         values = groups.setdefault(owner, [])

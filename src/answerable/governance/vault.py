@@ -14,7 +14,7 @@ from typing import Literal
 from answerable.encoding import decode, encode
 from answerable.errors import HomeError, LedgerUnavailable
 from answerable.governance.split import NOBODY, SPLIT, Apart, Owner, together
-from answerable.ledger.entry import Gone, Stored, Write
+from answerable.ledger.entry import Conflict, Gone, Stored, Write
 from answerable.ledger.envelope import DROPPED, NONCE, Keyed, PartKey, combined, key_id_of
 from answerable.ledger.keys import Lookup, Withheld
 from answerable.ports import DataKey, Journal, KeyStore
@@ -57,7 +57,7 @@ class Vault:
 
     def token(self, subject: str) -> bytes:
         """Return the keyed digest (32 bytes) by which state knows a person."""
-        return self._lookup.digest("subject", subject.encode())
+        return self._lookup.digest("subject", str(subject).encode("utf-8", "surrogatepass"))
 
     def about_all(self, subjects: Sequence[str], owners: Collection[Owner], retention: str) -> About:
         """Return whom a new case is about, and for an input of several owners whom each part of it is about.
@@ -95,7 +95,8 @@ class Vault:
         header = stored.entry.header
         retention = header["retention"] or STANDARD
         rows = self._journal.rows(state.ABOUT, {"entry_id": stored.entry.id})
-        if rows:
+        erased = self._journal.rows(state.ERASED, {"entry_id": stored.entry.id})
+        if rows and not erased:
             mine = Counter(bytes(row[1]) for row in rows).most_common(1)[0][0]  # what all of them share
             key = self.keys.get(mine)
             if key is not None:
@@ -121,6 +122,12 @@ class Vault:
                 key = self._persons.pop(tokens)
                 for known in [known for known in self._parts if known[0] == key.id]:
                     del self._parts[known]
+
+    def raced(self, conflict: Conflict) -> HomeError | None:
+        """Return what to raise where a unit failed because its person was erased meanwhile; else None."""
+        if conflict.clash != ERASED:
+            return None
+        return HomeError("that record was erased just now; nothing can follow it", next_step="leave it")
 
     def marks(self, entry_id: bytes, about: About) -> list[Write]:
         """Return the writes by which an entry is found by its persons.

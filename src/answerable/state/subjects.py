@@ -35,7 +35,7 @@ ENTRIES_OF = Statement(
         .order_by(subject_entry.c.entry_id)
     ),
 )
-_mine = subject_entry.alias("mine")
+_mine, _other = subject_entry.alias("mine"), subject_entry.alias("other")
 OTHERS_IN = Statement(
     "others_in",
     lambda d: (
@@ -52,7 +52,11 @@ OTHERS_IN = Statement(
 
 
 def _shred(dialect: str) -> Any:
-    held = exists().where(hold.c.token == bindparam("token"))
+    # What is about others as well dies with them, so a hold on one of them holds here, too.
+    theirs = select(_other.c.token).where(
+        _other.c.entry_id.in_(select(_mine.c.entry_id).where(_mine.c.token == bindparam("token")))
+    )
+    held = exists().where(hold.c.token.in_(theirs))
     rows = (
         select(
             subject_entry.c.key_id,
