@@ -115,12 +115,8 @@ def lost_key(folder: Path) -> None:
     (folder / "secrets" / "signing.pem").unlink()
 
 
-def lost_lookup(folder: Path) -> None:
-    (folder / "secrets" / "lookup.key").unlink()
-
-
-def lost_kek(folder: Path) -> None:
-    (folder / "secrets" / "kek.key").unlink()
+def lost(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / "secrets" / name).unlink()
 
 
 def anothers_key(folder: Path) -> None:
@@ -276,8 +272,8 @@ def strange_database(folder: Path) -> None:
         (garbage_journal, "journal", "fail", "not a database"),
         (anothers_journal, "journal", "fail", "another home"),
         (lost_key, "signing key", "warn", "can be read, not written"),
-        (lost_lookup, "look-up key", "warn", "can be read, not written"),
-        (lost_kek, "data keys", "fail", "no case can be opened or recorded"),
+        (lost("lookup.key"), "look-up key", "warn", "can be read, not written"),
+        (lost("kek.key"), "data keys", "fail", "no case can be opened"),
         (anothers_key, "signing key", "fail", "sign"),
         (open_secrets, "secrets", "fail", "lookup.key has mode 0644"),
         (open_folder, "permissions", "warn", "0755"),
