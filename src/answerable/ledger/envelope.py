@@ -30,7 +30,7 @@ _seeds: dict[str, "hashlib._Hash"] = {}
 NONCE = 12
 MOST_BYTES = 16 * 1024 * 1024  # of an opened part
 _INFO = b"answerable/envelope/v1\0"
-_LEVEL = 1  # of zstd: what is encrypted no segment can compress any more
+_LEVEL = -1  # of zstd: half the time of level 1 for a tenth more bytes
 _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 
 
