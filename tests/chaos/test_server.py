@@ -149,12 +149,12 @@ def test_a_drip_is_longer_than_any_timeout_between_bytes(
 ) -> None:
     """A byte now and then passes a client's read timeout: only a clock over the whole call ends it."""
     monkeypatch.setattr(chaos_server, "_DRIP_S", 0.3)
-    primary.play(Reply(wire="drip", body=b'"drips"'))
+    primary.play(Reply(wire="drip", body=b'"drips on"'))
     started = time.monotonic()
 
     response = httpx2.post(f"{primary.url}/chat/completions", json={}, timeout=1.9)
 
-    assert response.content == b'"drips"'
+    assert response.content == b'"drips on"'
     assert time.monotonic() - started > 1.9
 
 
